@@ -1,0 +1,288 @@
+"""What happens in smsquest, as frozen values: the entries of the event log.
+
+Each class is one ``type`` of the JSON records in ``docs/reference/records.md``; `to_record` and
+`from_record` are the only places where values become JSON objects and back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
+
+from smsquest_cli.messages import Media
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingMessage:
+    """One ``<Message>`` of a reply: its text, whom it goes to, the addresses of its media."""
+
+    body: str
+    to: str | None = None
+    media: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One status in the life of a message, and how long after the first one it was seen."""
+
+    status: str
+    ts: datetime
+    elapsed_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxAccount:
+    """How to reach the pretend Twilio of a ``serve --sandbox``."""
+
+    api_url: str
+    account_sid: str
+    number: str
+    phone: str
+    auth_token: str | None = None  # only while it is the sandbox's public constant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """A ``serve`` is ready to receive; everything another program needs to talk to it."""
+
+    type: ClassVar[str] = "ready"
+    ts: datetime
+    mode: str  # sandbox, tunnel, public or local
+    pid: int
+    number: str | None = None
+    number_sid: str | None = None
+    webhook_url: str
+    status_url: str
+    local_url: str
+    forward_to: str | None = None
+    verify: bool = True
+    sandbox: SandboxAccount | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inbound:
+    """A message arrived for the number."""
+
+    type: ClassVar[str] = "inbound"
+    ts: datetime
+    sid: str
+    from_: str
+    to: str
+    body: str
+    method: str
+    media: tuple[Media, ...] = ()
+    segments: int = 1
+    encoding: str = "GSM-7"
+    signature: str = "valid"  # or unchecked
+    opt_out: str | None = None
+    duplicate: bool = False
+    missed: bool = False  # found by --backfill: nobody here received it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What Twilio was answered to an inbound message."""
+
+    type: ClassVar[str] = "reply"
+    ts: datetime
+    in_reply_to: str
+    source: str  # reply, twiml, app or none
+    http_status: int
+    ms: float
+    content_type: str | None = None
+    messages: tuple[OutgoingMessage, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """A status callback came in for a message.
+
+    ``previous``, ``current``, ``stale``, ``duplicate`` and ``elapsed_ms`` are filled in by the
+    event log as it appends: they say what the update meant at that moment.
+    """
+
+    type: ClassVar[str] = "status"
+    ts: datetime
+    sid: str
+    status: str
+    previous: str | None = None
+    current: str | None = None
+    stale: bool = False
+    duplicate: bool = False
+    from_: str | None = None
+    to: str | None = None
+    error_code: int | None = None
+    in_reply_to: str | None = None
+    elapsed_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """A request that was refused with 4xx, or several of one reason."""
+
+    type: ClassVar[str] = "rejected"
+    ts: datetime
+    path: str
+    method: str
+    reason: str  # unsigned, signature, shared-key, account or malformed
+    hint: str | None = None
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Something the user should know, by its id in the catalogue."""
+
+    type: ClassVar[str] = "problem"
+    ts: datetime
+    id: str
+    severity: str  # error, warning or note
+    line: str
+    sid: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageState:
+    """A message and all that is known of its delivery (``tail-status``, ``send``)."""
+
+    type: ClassVar[str] = "message"
+    ts: datetime
+    sid: str
+    direction: str
+    from_: str | None = None
+    to: str | None = None
+    body: str | None = None
+    status: str
+    final: bool = False
+    history: tuple[Step, ...] = ()
+    error_code: int | None = None
+    error: str | None = None
+    in_reply_to: str | None = None
+    source: str = "callback"  # or poll
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tunnel:
+    """The tunnel went up or down, or came back at another address."""
+
+    type: ClassVar[str] = "tunnel"
+    ts: datetime
+    state: str  # up, down or changed
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Number:
+    """What was done to the webhook of the number, or found done to it."""
+
+    type: ClassVar[str] = "number"
+    ts: datetime
+    action: str  # pointed, restored, left or taken-over
+    number: str
+    url: str | None = None
+    previous: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """The last record of a run."""
+
+    type: ClassVar[str] = "stopped"
+    ts: datetime
+    reason: str  # interrupt, terminate, until, timeout, tunnel or error
+    inbound: int = 0
+    outbound: int = 0
+    problems: int = 0
+    restored: bool | None = None
+
+
+Event: TypeAlias = (
+    Ready | Inbound | Reply | Status | Rejected | Problem | MessageState | Tunnel | Number | Stopped
+)
+
+EVENT_TYPES: Final[Mapping[str, type[Event]]] = {
+    cls.type: cls
+    for cls in (
+        Ready, Inbound, Reply, Status, Rejected, Problem, MessageState, Tunnel, Number, Stopped,
+    )
+}  # fmt: skip
+
+_KEYS: Final[Mapping[type, tuple[tuple[str, str], ...]]] = {
+    cls: tuple((field.name, field.name.rstrip("_")) for field in fields(cls))
+    for cls in (*EVENT_TYPES.values(), Media, OutgoingMessage, Step, SandboxAccount)
+}
+_PARTS: Final[Mapping[tuple[str, str], type]] = {
+    ("ready", "sandbox"): SandboxAccount,
+    ("inbound", "media"): Media,
+    ("reply", "messages"): OutgoingMessage,
+    ("message", "history"): Step,
+}
+
+
+def timestamp(at: datetime) -> str:
+    """*at* (aware) as the records write it: UTC, ISO 8601, milliseconds, ``Z``."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def to_record(event: Event) -> dict[str, object]:
+    """The JSON object of *event*: ``v``, ``ts``, ``type``, then the fields of its type."""
+    record: dict[str, object] = {"v": VERSION, "ts": timestamp(event.ts), "type": event.type}
+    for name, key in _KEYS[type(event)]:
+        if name != "ts":
+            record[key] = _plain(getattr(event, name))
+    return record
+
+
+def from_record(record: Mapping[str, object]) -> Event:
+    """The event that *record* was made of; fields it does not know are skipped.
+
+    Raises `ValueError` where it is no such record: an unknown ``type``, a field missing or of the
+    wrong kind.
+    """
+    kind = str(record.get("type"))
+    cls = EVENT_TYPES.get(kind)
+    if cls is None:
+        raise ValueError(f"no such type of record: {kind!r}")
+    try:
+        values = {
+            name: _part(_PARTS.get((kind, name)), record[key])
+            for name, key in _KEYS[cls]
+            if key in record and name != "ts"
+        }
+        return cls(ts=datetime.fromisoformat(str(record["ts"])), **values)  # type: ignore[arg-type]
+    except (KeyError, TypeError) as err:
+        raise ValueError(f"not a {kind} record: {err}") from err
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, datetime):
+        return timestamp(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return {key: _plain(getattr(value, name)) for name, key in _KEYS[type(value)]}
+    return value
+
+
+def _part(cls: type | None, value: object) -> object:
+    if cls is None or value is None:
+        return value
+    if isinstance(value, list):
+        return tuple(_part(cls, item) for item in value)
+    if not isinstance(value, dict):
+        raise TypeError(f"{cls.__name__} expected")
+    made = {
+        name: tuple(item) if isinstance(item := value[key], list) else item
+        for name, key in _KEYS[cls]
+        if key in value
+    }
+    if cls is Step:
+        made["ts"] = datetime.fromisoformat(str(made["ts"]))
+    part: object = cls(**made)
+    return part

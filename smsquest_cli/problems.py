@@ -1,0 +1,113 @@
+"""Problems the user can act on: the exceptions, and the catalogue of their texts.
+
+The catalogue is data (``catalogue/problems.toml``): one entry for each id, the one source for the
+screen, the JSON records, ``explain`` and the reference in ``docs/``.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One problem of the catalogue; ``line`` holds ``{placeholders}`` for what is known later."""
+
+    id: str
+    severity: str  # error, warning or note
+    title: str
+    line: str
+    cause: str
+    who: str  # whose turn it is: you, your app, Twilio, the carrier, the recipient, ngrok
+    next_step: str
+    url: str | None = None
+
+
+@cache
+def catalogue() -> Mapping[str, Entry]:
+    """Every problem by its id, in the order of the catalogue."""
+    text = (resources.files(__package__) / "catalogue" / "problems.toml").read_text("utf-8")
+    return {id_: Entry(id_, **values) for id_, values in tomllib.loads(text).items()}
+
+
+def line_of(problem_id: str, /, **values: object) -> str:
+    """The line to show for *problem_id*, with *values* in the place of its placeholders.
+
+    Raises `KeyError` for an id that is not in the catalogue or a value that its line needs: both
+    are our bugs, and a test looks for them.
+    """
+    return catalogue()[problem_id].line.format_map(values)
+
+
+class SmsquestError(Exception):
+    """A problem that ends a command and that the user can act on; subclasses say the remedy.
+
+    ``line`` is what to show; nothing secret may be among *values*.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, problem_id: str, /, **values: object) -> None:
+        self.id = problem_id
+        self.line = line_of(problem_id, **values)
+        super().__init__(f"{problem_id}: {self.line}")
+
+    @property
+    def severity(self) -> str:
+        """``error`` or ``warning`` or ``note``, from the catalogue."""
+        return catalogue()[self.id].severity
+
+
+class UsageError(SmsquestError):
+    """What was typed cannot be done as it stands: type it differently."""
+
+    exit_code = 2
+
+
+class CredentialsError(SmsquestError):
+    """Credentials are missing, malformed or refused: set the right ones."""
+
+    exit_code = 3
+
+
+class TwilioRefusedError(SmsquestError):
+    """Twilio refused a request, or could not be reached."""
+
+    exit_code = 4
+
+
+class NumberError(SmsquestError):
+    """The number is missing, ambiguous, unusable, or its change was not confirmed."""
+
+    exit_code = 5
+
+
+class TunnelError(SmsquestError):
+    """The tunnel could not be opened, or it is lost for good."""
+
+    exit_code = 6
+
+
+class LocalError(SmsquestError):
+    """Something on this computer stands in the way: a port, a file, a folder."""
+
+    exit_code = 7
+
+
+class ExpectationError(SmsquestError):
+    """What was to happen did not, or not in time."""
+
+    exit_code = 8
+
+
+class NotRestoredError(SmsquestError):
+    """A number still points at us and could not be put back; beats every other exit code."""
+
+    exit_code = 9
