@@ -1,0 +1,157 @@
+"""The command line: options in, call, exit code out. The only place that exits.
+
+One file per command; a command's file is imported when it is called, so that ``--help`` and a
+short command stay fast (`Commands`).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+from smsquest_cli import __version__
+from smsquest_cli.cli.options import Invocation
+from smsquest_cli.problems import SmsquestError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+# Name of the command -> its first help line; the test of the help holds the two together.
+COMMANDS: Final[Mapping[str, str]] = {
+    "serve": "Receive SMS here: server, tunnel, number, live table.",
+    "configure-number": "Show, set or restore the SMS webhook of a number.",
+    "tail-status": "Follow the delivery of messages.",
+    "simulate": "Play a phone: deliver a signed inbound SMS to a serve, or to any URL.",
+    "send": "Send an SMS, with the running serve as its status callback.",
+    "replay": "Deliver a recorded webhook again, freshly signed.",
+    "log": "Show what was recorded, filtered or followed.",
+    "check": "Test a webhook handler against Twilio's contract.",
+    "doctor": "Check everything between a phone and your handler.",
+    "explain": "Say what an error code means and what to do; works offline.",
+}
+
+FIRST_STEPS: Final = """\
+  Receive Twilio SMS on your own machine.
+
+  No account yet?   smsquest serve --sandbox
+  Have a number?    smsquest serve --forward-to http://127.0.0.1:5000/sms
+"""
+
+
+class Commands(TyperGroup):
+    """The commands by name; each is imported when it is wanted."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+        """The names, in the order of the help."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]  # noqa: ANN401
+        """The command *cmd_name*, or None where there is none."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"smsquest_cli.cli.{cmd_name.replace('-', '_')}")
+        alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+        alone.command(cmd_name, no_args_is_help=False)(getattr(module, cmd_name.replace("-", "_")))
+        return typer.main.get_command(alone)
+
+    def format_help(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # noqa: ANN401
+        """The first two steps, then the commands, then the root options."""
+        self.format_usage(ctx, formatter)  # type: ignore[arg-type]
+        formatter.write(f"\n{FIRST_STEPS}")
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+        self.format_options(ctx, formatter)  # type: ignore[arg-type]
+        formatter.write("\nExit codes, JSON records and problem ids: docs/reference\n")
+
+    def format_options(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # noqa: ANN401
+        """The root options alone; the commands have been listed."""
+        records = [
+            record
+            for param in self.get_params(ctx)
+            if (record := param.get_help_record(ctx))  # type: ignore[arg-type]
+        ]
+        with formatter.section("Options"):
+            formatter.write_dl(records)
+
+
+app = typer.Typer(
+    name="smsquest",
+    cls=Commands,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,  # they would cost the import of rich; ours never show locals
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+
+
+def _show_version(*, wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"smsquest {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    ctx: typer.Context,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            "--profile",
+            "-p",
+            envvar="SMSQUEST_PROFILE",
+            help="A profile of the Twilio CLI (~/.twilio-cli) to take credentials from.",
+        ),
+    ] = None,
+    env_file: Annotated[
+        Path | None,
+        typer.Option("--env-file", help="Read this file instead of .env in the working folder."),
+    ] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    version: Annotated[  # noqa: ARG001
+        bool,
+        typer.Option(
+            "--version",
+            callback=lambda value: _show_version(wanted=value),
+            is_eager=True,
+            help="Show the version.",
+        ),
+    ] = False,
+) -> None:
+    """Receive Twilio SMS on your own machine."""
+    invocation: Invocation = ctx.obj
+    invocation.profile = profile or None
+    invocation.env_file = env_file
+    invocation.debug = debug
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one call of the command line and return its exit code; errors are shown here."""
+    from smsquest_cli import console
+
+    console.use_utf8()
+    invocation = Invocation()
+    try:
+        app(list(arguments), prog_name="smsquest", obj=invocation)
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else int(done.code is not None)
+    except SmsquestError as err:
+        if invocation.debug:
+            import traceback
+
+            traceback.print_exc()
+        console.show_error(err, output=invocation.output)
+        return err.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader has gone (| head): nothing is left to say to it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return 0

@@ -1,0 +1,126 @@
+"""Options that recur, what they mean, and what every command is given: the `Invocation`."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from smsquest_cli.problems import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from smsquest_cli.config import Settings
+    from smsquest_cli.eventlog import EventLog
+    from smsquest_cli.runs import Run
+
+TableLinesJson = Annotated[
+    Literal["table", "lines", "json"] | None,
+    typer.Option(
+        "--output", "-o", help="How to show it; default: table on a terminal, else lines."
+    ),
+]
+LinesJson = Annotated[
+    Literal["lines", "json"], typer.Option("--output", "-o", help="How to show it.")
+]
+TableJson = Annotated[
+    Literal["table", "json"], typer.Option("--output", "-o", help="How to show it.")
+]
+TextJson = Annotated[
+    Literal["text", "json"], typer.Option("--output", "-o", help="How to show it.")
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask no questions.")]
+ViaService = Annotated[
+    bool,
+    typer.Option(
+        "--via-service",
+        help="The number is in a Messaging Service that answers for it: point the service, "
+        "and put it back.",
+    ),
+]
+
+MIN_PREFIX = 6
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)", re.ASCII)
+_UNITS: Mapping[str, float] = {"ms": 0.001, "s": 1, "": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+@dataclass(slots=True)
+class Invocation:
+    """One call of the command line: the root options, and how its errors are to be shown."""
+
+    profile: str | None = None
+    env_file: Path | None = None
+    debug: bool = False
+    output: str | None = None  # set by a command as soon as it knows
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
+
+    def settings(self, **options: str | None) -> Settings:
+        """The settings of this call; *options* given on the command line win."""
+        from smsquest_cli.config import load_settings
+
+        return load_settings(
+            self.environment,
+            cwd=Path.cwd(),
+            env_file=self.env_file,
+            profile=self.profile,
+            overrides=options,
+        )
+
+
+def parse_duration(text: str) -> timedelta:
+    """``10m``, ``1h``, ``2d``, ``90s`` or plain seconds; raises `UsageError` (U6) for the rest."""
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise UsageError("U6", option="duration", value=text, expected="10m, 1h, 2d or seconds")
+    try:
+        return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
+    except OverflowError as err:
+        raise UsageError(
+            "U6", option="duration", value=text, expected="10m, 1h, 2d or seconds"
+        ) from err
+
+
+def parse_pairs(texts: Sequence[str], option: str) -> dict[str, str]:
+    """``Key=Value`` options as a dict; raises `UsageError` (U6) where there is no ``=``."""
+    pairs = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise UsageError("U6", option=option, value=text, expected="Key=Value")
+        pairs[key] = value
+    return pairs
+
+
+def resolve_sids(log: EventLog, prefixes: Sequence[str]) -> list[str]:
+    """The full SIDs that *prefixes* (6 characters or more, unique in *log*) stand for.
+
+    Raises `UsageError`: U1 where none begins so, U2 with the candidates where several do.
+    """
+    return [_resolve_sid(log, prefix) for prefix in prefixes]
+
+
+def _resolve_sid(log: EventLog, prefix: str) -> str:
+    if len(prefix) < MIN_PREFIX:
+        raise UsageError("U2", prefix=prefix, candidates=f"give at least {MIN_PREFIX} characters")
+    found = log.sids(prefix)
+    if not found:
+        raise UsageError("U1", sid=prefix)
+    if prefix in found:
+        return prefix
+    if len(found) > 1:
+        raise UsageError("U2", prefix=prefix, candidates=", ".join(found[:5]))
+    return found[0]
+
+
+def the_run(home: Path) -> Run | None:
+    """The running ``serve`` that a command means when it names none: the newest."""
+    from smsquest_cli.runs import running
+
+    found = running(home)
+    return found[0] if found else None

@@ -1,0 +1,80 @@
+"""The running ``serve`` processes of this user: how other commands find one and talk to it.
+
+Each run has a file in ``<home>/running``, written when it is ready and removed when it stops; the
+file of a run that was killed is recognised by its process and removed by whoever looks next.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from smsquest_cli import processes
+from smsquest_cli.events import Ready, from_record, to_record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A ``serve`` that is ready: what it announced, where its events are, how to control it."""
+
+    id: str
+    ready: Ready
+    store: str
+    control_token: str | None = field(default=None, repr=False)  # of its sandbox, if it has one
+
+
+@contextmanager
+def announced(home: Path, run: Run) -> Iterator[None]:
+    """Let other commands find *run* while the block runs."""
+    folder = home / "running"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder / f"{run.ready.pid}.json"
+    content = {
+        "id": run.id,
+        "process": processes.identity(run.ready.pid),
+        "store": run.store,
+        "control_token": run.control_token,
+        "ready": to_record(run.ready),
+    }
+    write_private(path, json.dumps(content))
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            path.unlink()
+
+
+def running(home: Path) -> list[Run]:
+    """Every ``serve`` that is ready now, the newest first."""
+    found = []
+    for path in (home / "running").glob("*.json"):
+        try:
+            content = json.loads(path.read_text("utf-8"))
+            ready = from_record(content["ready"])
+            assert isinstance(ready, Ready)
+            alive = processes.is_running(ready.pid, content["process"])
+            run = Run(content["id"], ready, content["store"], content["control_token"])
+        except (OSError, ValueError, KeyError, TypeError, AssertionError):
+            alive = False
+        if alive:
+            found.append(run)
+        else:  # killed, or not written by us: nobody can use it
+            with suppress(OSError):
+                path.unlink()
+    return sorted(found, key=lambda run: run.ready.ts, reverse=True)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write *text* to *path* at once and for this user only: readers see all of it or nothing."""
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    scratch.replace(path)
