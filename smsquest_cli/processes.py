@@ -23,8 +23,8 @@ def identity(pid: int) -> str | None:
         return None if state in "ZX" else f"{boot}:{fields[18]}"
     if sys.platform == "win32":  # pragma: no cover - no such machine in CI
         return _windows_start(pid)
-    shown = subprocess.run(  # pragma: no cover - macOS and BSD
-        ["/bin/ps", "-o", "lstart=", "-p", str(pid)],  # noqa: S603
+    shown = subprocess.run(  # noqa: S603  # pragma: no cover - macOS and BSD
+        ["/bin/ps", "-o", "lstart=", "-p", str(pid)],
         capture_output=True,
         text=True,
         check=False,
@@ -51,7 +51,7 @@ if sys.platform == "win32":  # pragma: no cover
 
         kernel = ctypes.WinDLL("kernel32", use_last_error=True)
         query_limited_information = 0x1000
-        handle = kernel.OpenProcess(query_limited_information, False, pid)  # noqa: FBT003
+        handle = kernel.OpenProcess(query_limited_information, False, pid)
         if not handle:
             return None
         try:

@@ -75,6 +75,6 @@ def write_private(path: Path, text: str) -> None:
     """Write *text* to *path* at once and for this user only: readers see all of it or nothing."""
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(handle, "w", encoding="utf-8") as file:
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(text)
     scratch.replace(path)
