@@ -1,0 +1,83 @@
+"""SIGINT, SIGTERM, SIGHUP (SIGBREAK on Windows) as a question that a session asks.
+
+A signal never raises in the middle of a change: code that may be cut short says so with
+`interruptible`, everything else looks at `reason` when it is done.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from types import FrameType, TracebackType
+
+# Exit codes of a run that a signal ended; after a clean stop Ctrl-C is normal use and gives 0.
+REASONS: Final[Mapping[str, tuple[str, int]]] = {
+    "SIGINT": ("interrupt", 130),
+    "SIGBREAK": ("interrupt", 130),
+    "SIGTERM": ("terminate", 143),
+    "SIGHUP": ("terminate", 129),
+}
+
+
+class Stopped(BaseException):  # noqa: N818 - like KeyboardInterrupt, not an error
+    """A signal asked us to stop while `Signals.interruptible` code ran."""
+
+
+class Signals:
+    """What signals asked for since this was entered; the former handlers return on exit."""
+
+    def __init__(self, on_repeat: Callable[[int], None] = lambda _count: None) -> None:
+        """*on_repeat* is told the count of signals from the second one on, in the main thread."""
+        self.reason: str | None = None
+        self.exit_code = 0
+        self.count = 0
+        self.raised = threading.Event()
+        self._on_repeat = on_repeat
+        self._raising = False
+        self._former: dict[int, object] = {}
+
+    def __enter__(self) -> Self:
+        """Handle the signals from now on, also where a shell's background job ignores SIGINT."""
+        for name in REASONS:
+            number = getattr(signal, name, None)
+            if number is not None:
+                self._former[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, err: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        """Give the signals back to whoever had them."""
+        for number, handler in self._former.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Let a signal raise `Stopped` inside the block, or at its start if one came before."""
+        self._raising = True
+        try:
+            self.check()
+            yield
+        finally:
+            self._raising = False
+
+    def check(self) -> None:
+        """Raise `Stopped` if a signal has come."""
+        if self.reason is not None:
+            raise Stopped
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        self.count += 1
+        if self.reason is None:
+            self.reason, self.exit_code = REASONS[signal.Signals(number).name]
+        self.raised.set()
+        if self._raising:
+            self._raising = False
+            raise Stopped
+        if self.count > 1:
+            self._on_repeat(self.count)

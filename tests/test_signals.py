@@ -1,0 +1,63 @@
+"""Signals are a question that a session asks, and an exception only where it says so."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from smsquest_cli.signals import Signals, Stopped
+
+
+def test_a_signal_outside_an_interruptible_block_is_only_remembered():
+    """A change that is under way is never cut in the middle."""
+    with Signals() as signals:
+        os.kill(os.getpid(), signal.SIGINT)
+
+        assert (signals.reason, signals.exit_code) == ("interrupt", 130)
+
+
+def test_a_signal_inside_an_interruptible_block_raises():
+    """A wait for the network ends at once."""
+    with Signals() as signals, pytest.raises(Stopped), signals.interruptible():
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    assert (signals.reason, signals.exit_code) == ("terminate", 143)
+
+
+def test_a_signal_that_came_before_raises_at_the_start_of_the_block():
+    """Nothing new is begun after somebody asked to stop."""
+    with Signals() as signals:
+        os.kill(os.getpid(), signal.SIGHUP)
+
+        with pytest.raises(Stopped), signals.interruptible():
+            pytest.fail("the block was begun")
+
+
+def test_repeats_are_counted_and_told():
+    """The second and third Ctrl-C reach whoever is putting things back."""
+    told = []
+    with Signals(told.append) as signals:
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    assert (told, signals.count) == ([2, 3], 3)
+
+
+def test_the_first_reason_stays():
+    """A SIGTERM after Ctrl-C does not change how the run ended."""
+    with Signals() as signals:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    assert signals.reason == "interrupt"
+
+
+def test_the_former_handlers_return():
+    """Whoever had the signals before has them again."""
+    before = signal.getsignal(signal.SIGTERM)
+    with Signals():
+        assert signal.getsignal(signal.SIGTERM) != before
+
+    assert signal.getsignal(signal.SIGTERM) == before
