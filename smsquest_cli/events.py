@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 
 from smsquest_cli.messages import Media
+from smsquest_cli.problems import catalogue, line_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -145,6 +146,30 @@ class Problem:
     severity: str  # error, warning or note
     line: str
     sid: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        problem_id: str,
+        /,
+        *,
+        at: datetime,
+        about: str | None = None,
+        severity: str | None = None,
+        **values: object,
+    ) -> Problem:
+        """The problem *problem_id* of the catalogue with *values* in its line.
+
+        *about* is the SID of the message it belongs to; *severity* is given where it is milder or
+        graver than the catalogue says.
+        """
+        return cls(
+            ts=at,
+            id=problem_id,
+            severity=severity or catalogue()[problem_id].severity,
+            line=line_of(problem_id, **values),
+            sid=about,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
