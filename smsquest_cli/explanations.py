@@ -1,0 +1,198 @@
+"""What a code means: Twilio's error codes, ngrok's, and the ids of our own problems. Works offline.
+
+``python -m smsquest_cli.explanations`` writes the reference page of the problems.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import textwrap
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from itertools import groupby
+from typing import TYPE_CHECKING, Final
+
+from smsquest_cli.problems import catalogue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from smsquest_cli.problems import Entry
+
+TWILIO_ERRORS: Final = "https://www.twilio.com/docs/api/errors"
+NGROK_ERRORS: Final = "https://ngrok.com/docs/errors"
+
+FAMILIES: Final[Mapping[str, str]] = {
+    "C": "Credentials and secrets",
+    "N": "The number and what Twilio does with it",
+    "T": "The tunnel",
+    "A": "The local server and your app",
+    "S": "Signatures",
+    "R": "The reply (TwiML)",
+    "D": "Delivery and status",
+    "M": "Sharing and restoring",
+    "P": "Terminal and platform",
+    "U": "Usage",
+    "L": "The event log and local files",
+    "W": "Twilio's API",
+    "E": "Expectations",
+}
+
+_TWILIO = re.compile(r"(?:(?:twilio|error)[ _-]?)?(\d{1,9})", re.ASCII | re.IGNORECASE)
+_NGROK = re.compile(r"(?:err[ _-])?ngrok[ _-]?(\d{1,9})", re.ASCII | re.IGNORECASE)
+_OURS = re.compile(
+    r"(?:(?:error|warning|note|confirm)\[)?([a-z]\d{1,3})\]?", re.ASCII | re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What a code means, in plain words, whose turn it is, and what to do."""
+
+    code: str  # as people search for it: 30007, ERR_NGROK_334, N4
+    title: str
+    cause: str
+    who: str  # you, your app, the recipient, the carrier, Twilio or ngrok
+    next_step: str
+    url: str | None = None
+
+    def text(self, width: int | None = None) -> str:
+        """The explanation for people to read, wrapped at *width* columns, or not at all."""
+        parts = [("Why", self.cause), ("Who", self.who), ("Do", self.next_step)]
+        if self.url:
+            parts.append(("See", self.url))
+        lines = [*_wrapped(f"{self.code}  {self.title}", width, indent=len(self.code) + 2), ""]
+        for name, value in parts:
+            lines += _wrapped(f"{name:<4}{value}", width, indent=4)
+        return "\n".join(lines) + "\n"
+
+
+def explain(code: str | int) -> Explanation | None:
+    """What *code* means, or None where nobody here knows it.
+
+    Understands Twilio's codes (``30007``), ngrok's (``ERR_NGROK_334``, ``ngrok-334``) and our own
+    ids (``N4``, ``n4``, ``error[N4]``).
+    """
+    text = str(code).strip()
+    if match := _TWILIO.fullmatch(text):
+        return twilio_errors().get(int(match[1]))
+    if match := _NGROK.fullmatch(text):
+        return ngrok_errors().get(int(match[1]))
+    if (match := _OURS.fullmatch(text)) and (entry := catalogue().get(match[1].upper())):
+        return Explanation(
+            entry.id, entry.title, entry.cause, entry.who, entry.next_step, entry.url
+        )
+    return None
+
+
+def short(code: int) -> str:
+    """The cause of Twilio's error *code* in a few words, to stand beside a status."""
+    known = twilio_errors().get(code)
+    return known.title if known else page_of(code).removeprefix("https://www.")
+
+
+def page_of(code: str | int) -> str:
+    """Where the code's owner explains it, also where we do not know it."""
+    text = str(code).strip()
+    if match := _TWILIO.fullmatch(text):
+        return f"{TWILIO_ERRORS}/{int(match[1])}"
+    if match := _NGROK.fullmatch(text):
+        return f"{NGROK_ERRORS}/err_ngrok_{int(match[1])}"
+    return TWILIO_ERRORS
+
+
+@cache
+def twilio_errors() -> Mapping[int, Explanation]:
+    """Twilio's error codes that people meet who send and receive messages."""
+    return {
+        int(code): Explanation(code, **values, url=page_of(code))
+        for code, values in _read("twilio_errors.toml")
+    }
+
+
+@cache
+def ngrok_errors() -> Mapping[int, Explanation]:
+    """The error codes of ngrok that people meet who receive webhooks."""
+    return {
+        int(code): Explanation(f"ERR_NGROK_{code}", **values, url=page_of(f"ngrok-{code}"))
+        for code, values in _read("ngrok_errors.toml")
+    }
+
+
+def reference() -> str:
+    """The page ``docs/reference/problems.md``: every problem of the catalogue, by family."""
+    return "\n".join(_reference_lines())
+
+
+def _reference_lines() -> Iterator[str]:
+    yield "# Problems"
+    yield ""
+    yield (
+        "Every problem that smsquest can show, by its id. On a terminal it reads `error[ID]: …`, "
+        "with `--output json` it is a record of type `problem`; `smsquest explain ID` says the "
+        "same as this page. An *error* stops something or loses messages, a *warning* will bite, "
+        "a *note* is good to know. Below: the line as it is shown, why it happens, and what to do "
+        "next, after whose turn it is."
+    )
+    yield ""
+    yield (
+        "This page is written from the catalogue: "
+        "`python -m smsquest_cli.explanations > docs/reference/problems.md`."
+    )
+    for family, entries in groupby(catalogue().values(), key=lambda entry: entry.id[0]):
+        yield ""
+        yield f"## {family} · {FAMILIES[family]}"
+        for entry in entries:
+            yield from _reference_entry(entry)
+    yield ""
+
+
+def _reference_entry(entry: Entry) -> Iterator[str]:
+    yield ""
+    yield f'<a id="{entry.id.lower()}"></a>'
+    yield ""
+    yield f"### {entry.id} · {_markdown(entry.title)}"
+    yield ""
+    yield "```text"
+    yield f"{entry.severity}[{entry.id}]: {entry.line.replace('{{', '{').replace('}}', '}')}"
+    yield "```"
+    yield ""
+    yield f"{_markdown(entry.cause)}"
+    yield ""
+    yield f"**{entry.who}**: {_markdown(entry.next_step)}"
+    if entry.url:
+        yield ""
+        yield f"<{entry.url}>"
+
+
+def _markdown(text: str) -> str:
+    """*text* with what Markdown would take for HTML or emphasis escaped."""
+    return re.sub(
+        r"`[^`]*`|[<*]",
+        lambda match: match[0] if match[0][0] == "`" else "\\" + match[0],
+        text,
+    )
+
+
+def _wrapped(text: str, width: int | None, *, indent: int) -> list[str]:
+    if width is None:
+        return [text]
+    return textwrap.wrap(
+        text,
+        max(width, 20),
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _read(name: str) -> Iterator[tuple[str, dict[str, str]]]:
+    text = (resources.files(__package__) / "catalogue" / name).read_text("utf-8")
+    yield from tomllib.loads(text).items()
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference())
