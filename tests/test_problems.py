@@ -48,9 +48,13 @@ def mentions():
 def values_given(call):
     """The names of the values that a call gives to its line, or None where it cannot be read."""
     name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+    names = {keyword.arg for keyword in call.keywords}
+    if None in names:
+        return None
     if name == "line_of" or name.endswith("Error"):
-        names = {keyword.arg for keyword in call.keywords}
-        return None if None in names else names
+        return names
+    if name == "of":  # events.Problem.of
+        return names - {"at", "about", "severity"}
     if name == "Finding" and len(call.args) > 1 and isinstance(call.args[1], ast.Dict):
         return {getattr(key, "value", None) for key in call.args[1].keys}
     return None
