@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +21,8 @@ OPT_OUT_KEYWORDS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("START", "YES", "UNSTOP"), "START"),
     **dict.fromkeys(("HELP", "INFO"), "HELP"),
 }
+
+FORM_TYPE: Final = "application/x-www-form-urlencoded"
 
 MAX_DIGITS: Final = 9  # no number among Twilio's fields is longer
 MAX_MEDIA: Final = 10  # Twilio sends at most ten; more is somebody else's request
@@ -119,6 +122,26 @@ class StatusUpdate:
             to=form.get("To") or None,
             error_code=_number(form.get("ErrorCode")),
         )
+
+
+def is_form(content_type: str | None) -> bool:
+    """Whether a body of *content_type* is what Twilio sends: URL-encoded form fields."""
+    return (content_type or "").partition(";")[0].strip().lower() == FORM_TYPE
+
+
+def form_pairs(body: bytes | str) -> list[tuple[str, str]]:
+    """The names and values of a URL-encoded form or query in their order, the empty ones too."""
+    text = body if isinstance(body, str) else body.decode("utf-8", "replace")
+    return [
+        (_decoded(name), _decoded(value))
+        for name, _, value in [part.partition("=") for part in text.split("&") if part]
+    ]
+
+
+def _decoded(text: str) -> str:
+    if "+" in text:
+        text = text.replace("+", " ")
+    return unquote(text) if "%" in text else text  # most fields need neither
 
 
 def _required(form: Mapping[str, str], *names: str) -> list[str]:
