@@ -10,7 +10,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,6 +58,14 @@ class SmsquestError(Exception):
         self.id = problem_id
         self.line = line_of(problem_id, **values)
         super().__init__(f"{problem_id}: {self.line}")
+
+    @classmethod
+    def told(cls, problem_id: str, line: str) -> Self:
+        """The problem that another process of ours tells of in these words."""
+        error = cls.__new__(cls)
+        error.id, error.line = problem_id, line
+        Exception.__init__(error, f"{problem_id}: {line}")
+        return error
 
     @property
     def severity(self) -> str:
