@@ -59,7 +59,8 @@ class Commands(TyperGroup):
             return None
         module = import_module(f"smsquest_cli.cli.{cmd_name.replace('-', '_')}")
         alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-        alone.command(cmd_name, no_args_is_help=False)(getattr(module, cmd_name.replace("-", "_")))
+        command = alone.command(cmd_name, cls=getattr(module, "Command", None))
+        command(getattr(module, cmd_name.replace("-", "_")))
         return typer.main.get_command(alone)
 
     def format_help(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # noqa: ANN401
