@@ -7,11 +7,17 @@ import sys
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    if sys.argv[1:] == ["--version"]:  # answered before anything heavy is imported
-        from smsquest_cli import __version__
+    match sys.argv[1:]:  # the first questions are answered before Typer is imported
+        case ["--version"]:
+            from smsquest_cli import __version__
 
-        print(f"smsquest {__version__}")  # noqa: T201
-        return
+            print(f"smsquest {__version__}")  # noqa: T201
+            return
+        case ["--help" | "-h"]:
+            from smsquest_cli.overview import overview
+
+            print(overview())  # noqa: T201
+            return
     from smsquest_cli.cli import run
 
     sys.exit(run(sys.argv[1:]))

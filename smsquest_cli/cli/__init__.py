@@ -10,38 +10,18 @@ import os
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from smsquest_cli import __version__
 from smsquest_cli.cli.options import Invocation
+from smsquest_cli.overview import COMMANDS, overview
 from smsquest_cli.problems import SmsquestError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-# Name of the command -> its first help line; the test of the help holds the two together.
-COMMANDS: Final[Mapping[str, str]] = {
-    "serve": "Receive SMS here: server, tunnel, number, live table.",
-    "configure-number": "Show, set or restore the SMS webhook of a number.",
-    "tail-status": "Follow the delivery of messages.",
-    "simulate": "Play a phone: deliver a signed inbound SMS to a serve, or to any URL.",
-    "send": "Send an SMS, with the running serve as its status callback.",
-    "replay": "Deliver a recorded webhook again, freshly signed.",
-    "log": "Show what was recorded, filtered or followed.",
-    "check": "Test a webhook handler against Twilio's contract.",
-    "doctor": "Check everything between a phone and your handler.",
-    "explain": "Say what an error code means and what to do; works offline.",
-}
-
-FIRST_STEPS: Final = """\
-  Receive Twilio SMS on your own machine.
-
-  No account yet?   smsquest serve --sandbox
-  Have a number?    smsquest serve --forward-to http://127.0.0.1:5000/sms
-"""
+    from collections.abc import Sequence
 
 
 class Commands(TyperGroup):
@@ -64,23 +44,9 @@ class Commands(TyperGroup):
         return typer.main.get_command(alone)
 
     def format_help(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # noqa: ANN401
-        """The first two steps, then the commands, then the root options."""
-        self.format_usage(ctx, formatter)  # type: ignore[arg-type]
-        formatter.write(f"\n{FIRST_STEPS}")
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
-        self.format_options(ctx, formatter)  # type: ignore[arg-type]
-        formatter.write("\nExit codes, JSON records and problem ids: docs/reference\n")
-
-    def format_options(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # noqa: ANN401
-        """The root options alone; the commands have been listed."""
-        records = [
-            record
-            for param in self.get_params(ctx)
-            if (record := param.get_help_record(ctx))  # type: ignore[arg-type]
-        ]
-        with formatter.section("Options"):
-            formatter.write_dl(records)
+        """The same text as `main` shows before Typer is imported."""
+        del ctx
+        formatter.write(overview() + "\n")
 
 
 app = typer.Typer(

@@ -1,0 +1,176 @@
+"""Fixtures for tests that run the real program: a clean environment, commands, running serves."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+COMMAND = [sys.executable, "-m", "smsquest_cli"]
+# Nothing of whoever runs the tests may reach a process under test.
+FOREIGN = ("TWILIO_", "NGROK_", "SMSQUEST_", "PYNGROK_", "XDG_", "COLUMNS", "LINES")
+COLOURS = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "PY_COLORS", "GITHUB_ACTIONS", "CI")
+
+
+@pytest.fixture
+def environment(tmp_path):
+    """The environment of a user who has nothing set up, with a home of their own."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(FOREIGN) and name not in COLOURS and "proxy" not in name.lower()
+    }
+    return {
+        **kept,
+        "HOME": str(tmp_path),
+        "SMSQUEST_HOME": str(tmp_path / "smsquest"),
+        "TERM": "xterm-256color",
+        "PYTHONWARNINGS": "error",
+    }
+
+
+@pytest.fixture
+def smsquest(environment, tmp_path):
+    """Run one command to its end: ``smsquest("explain", "30007")``; gives the completed process."""
+
+    def run(*arguments, env=None, timeout=30, **options):
+        options.setdefault("stdin", None if "input" in options else subprocess.DEVNULL)
+        if "input" in options:
+            del options["stdin"]
+        return subprocess.run(
+            [*COMMAND, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+            cwd=tmp_path,
+            env={**environment, **(env or {})},
+            timeout=timeout,
+            **options,
+        )
+
+    return run
+
+
+class Serve:
+    """A running ``smsquest serve --output json``; its records are read as they come."""
+
+    def __init__(self, arguments, *, env, cwd):
+        self.process = subprocess.Popen(
+            [*COMMAND, "serve", *map(str, arguments), "--output", "json"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            cwd=cwd,
+            env=env,
+            start_new_session=True,
+        )
+        self.records = []
+        self._news = queue.Queue()
+        self._errors = []
+        self._readers = [
+            threading.Thread(target=self._read_records, daemon=True),
+            threading.Thread(target=self._read_errors, daemon=True),
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    @property
+    def ready(self):
+        """The ``ready`` record, waited for."""
+        return self.wait_for("ready")
+
+    @property
+    def stderr(self):
+        """All of standard error so far; whole once the process has ended."""
+        return "".join(self._errors)
+
+    def wait_for(self, type_, *, timeout=20, **fields):
+        """The first record of *type_* with these *fields*, waited for; fails if none comes."""
+        deadline = time.monotonic() + timeout
+
+        def fits(record):
+            return record["type"] == type_ and all(
+                record.get(key) == value for key, value in fields.items()
+            )
+
+        for record in self.records:
+            if fits(record):
+                return record
+        while True:
+            try:
+                record = self._news.get(timeout=max(deadline - time.monotonic(), 0))
+            except queue.Empty:
+                record = None
+            if record is None:
+                self.process.kill()
+                pytest.fail(f"no {type_} {fields} in {self.records}; stderr: {self.stderr}")
+            self.records.append(record)
+            if fits(record):
+                return record
+
+    def send(self, number):
+        """Send a signal to the process."""
+        self.process.send_signal(number)
+
+    def stop(self, number=signal.SIGINT, *, timeout=20):
+        """Send *number*, wait for the end, and return the exit code."""
+        self.send(number)
+        return self.wait(timeout=timeout)
+
+    def wait(self, *, timeout=20):
+        """Wait for the end; every record is in ``records`` then. Returns the exit code."""
+        code = self.process.wait(timeout)
+        for reader in self._readers:
+            reader.join(timeout)
+        while (record := self._news.get(timeout=timeout)) is not None:
+            self.records.append(record)
+        return code
+
+    def close(self):
+        """End the process whatever it is doing."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        for reader in self._readers:
+            reader.join(10)
+        for stream in (self.process.stdout, self.process.stderr):
+            stream.close()
+
+    def _read_records(self):
+        for line in self.process.stdout:
+            self._news.put(json.loads(line))
+        self._news.put(None)
+
+    def _read_errors(self):
+        self._errors.extend(self.process.stderr)
+
+
+@pytest.fixture
+def serve(environment, tmp_path):
+    """Start a ``serve``: ``serve("--sandbox")``; all are ended with the test."""
+    running = []
+
+    def start(*arguments, env=None):
+        running.append(Serve(arguments, env={**environment, **(env or {})}, cwd=tmp_path))
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.close()
+
+
+@pytest.fixture
+def home(environment):
+    """The state folder of the programs under test."""
+    return Path(environment["SMSQUEST_HOME"])
