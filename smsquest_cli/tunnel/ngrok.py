@@ -1,0 +1,199 @@
+"""The ngrok tunnel: everything that must be right before an agent starts, and its words if not."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from smsquest_cli import wire
+from smsquest_cli.problems import TunnelError
+from smsquest_cli.tunnel import agent, agent_config, agent_records, binary
+from smsquest_cli.tunnel.refusals import Attempt, NoAgentError, problem_of
+from smsquest_cli.tunnel.watch import Pace, TunnelChange, Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+INSPECTOR: Final = "http://127.0.0.1:4040"  # where the first agent on a computer listens
+RELEASE_TRIES: Final = 3  # ngrok frees the address of an agent that was killed after a moment
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NgrokSettings:
+    """What an ngrok tunnel needs to know; *say* is told, in words, what takes long."""
+
+    home: Path
+    authtoken: str | None = field(default=None, repr=False)
+    authtoken_source: str = "NGROK_AUTHTOKEN"
+    domain: str | None = None
+    path: str | None = None  # of the agent; None: looked for
+    may_download: bool = True
+    say: Callable[[str], None] = lambda _line: None
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
+
+
+class NgrokTunnel:
+    """A public URL from ngrok, kept up until it is closed.
+
+    ``on_change`` is called from another thread when it goes down, comes back (perhaps at another
+    ``url``) or is lost; *verify*, given the URL, raises a `SmsquestError` while it does not lead
+    here, and is asked before the tunnel counts as back.
+    """
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+
+    @classmethod
+    def open(
+        cls,
+        local_url: str,
+        settings: NgrokSettings,
+        *,
+        on_change: Callable[[TunnelChange], None] = lambda _change: None,
+        verify: Callable[[str], object] | None = None,
+        pace: Pace | None = None,
+        wall: Callable[[], float] = time.time,
+    ) -> NgrokTunnel:
+        """A tunnel to *local_url*; raises `TunnelError`, and leaves no process then.
+
+        Whatever else is raised meanwhile in this thread (Ctrl-C) leaves none either.
+        """
+        pace = pace or Pace()
+        stopping = threading.Event()
+        begin = _Beginning(local_url, settings, pace, stopping)
+        watch = Watch(begin, stopping=stopping, tell=on_change, verify=verify, pace=pace, wall=wall)
+        try:
+            for _pid in agent_records.end_orphans(settings.home):
+                begin.orphans += 1
+                settings.say("ended an ngrok agent that a killed smsquest had left behind")
+            _apart(lambda: watch.open(_wanted_url(settings.domain)), stopping)
+            watch.watch()
+        except BaseException:
+            watch.close()
+            raise
+        return cls(watch)
+
+    @property
+    def url(self) -> str:
+        """The public address, without a slash at its end."""
+        return self._watch.url
+
+    def close(self) -> None:
+        """Take the tunnel down and end the agent, within about two seconds; again does nothing."""
+        self._watch.close()
+
+
+class _Beginning:
+    """Starts agents for one tunnel: looks for the authtoken and the agent once, then starts."""
+
+    def __init__(
+        self, local_url: str, settings: NgrokSettings, pace: Pace, cancel: threading.Event
+    ) -> None:
+        """Find out what is needed; raises `TunnelError` before anything is fetched or started."""
+        folder = agent_config.agent_folder()
+        config = agent_config.read_config(folder)
+        if not (settings.authtoken or config.token):
+            raise TunnelError("T1")
+        path = binary.find(
+            settings.path, search_path=settings.environment.get("PATH"), folder=folder
+        )
+        if path is None and not settings.may_download:
+            raise TunnelError("T16", path=binary.NAME, reason="it is not installed")
+        path = path or binary.download(folder, say=settings.say)
+        found = binary.examine(path, timeout=pace.version)
+        self.orphans = 0
+        self._cancel = cancel
+        self._home = settings.home
+        self._launch = agent.Launch(
+            path=found.path,
+            has_endpoints=found.has_endpoints,
+            config_path=config.for_agent(
+                settings.home, version="3" if found.has_endpoints else "2"
+            ),
+            local_url=local_url,
+            home=settings.home,
+            token=settings.authtoken,
+            startup_seconds=pace.startup,
+            seconds=pace.start,
+        )
+        self._attempt = Attempt(
+            path=found.path,
+            version=found.version,
+            config_path=str(self._launch.config_path),
+            url=_wanted_url(settings.domain),
+            token=settings.authtoken or config.token,
+            token_source=settings.authtoken_source if settings.authtoken else str(config.path),
+            owner=self._owner,
+        )
+
+    def __call__(self, url: str | None, hear: Callable[[str], None]) -> agent.Agent:
+        """A new agent with an endpoint at *url*; raises `TunnelError`."""
+        tries = RELEASE_TRIES if self.orphans else 1
+        while True:
+            tries -= 1
+            try:
+                return agent.start(self._launch, url=url, cancel=self._cancel, hear=hear)
+            except NoAgentError as failure:
+                problem = problem_of(failure, self._attempt)
+            if problem.id != "T4" or not tries or self._cancel.wait(1.0):
+                raise problem
+
+    def _owner(self, url: str | None) -> str:
+        """Who serves *url* (or has the sessions of the account), as far as this computer knows."""
+        for record in agent_records.recorded(self._home):
+            if (
+                record.owner_runs
+                and record.owner != os.getpid()
+                and record.url == (url or record.url)
+            ):
+                since = f"{record.since.astimezone():%H:%M}"
+                return f"smsquest pid {record.owner} on this machine, since {since}"
+        try:
+            answer = wire.send(
+                wire.Request("GET", f"{INSPECTOR}/api/tunnels"), connect_timeout=0.5, timeout=1.0
+            )
+        except wire.ExchangeError:
+            answer = wire.Answer(0)
+        if url and url.encode() in answer.body:
+            return f"an ngrok agent on this machine, {INSPECTOR}"
+        return "another machine of this ngrok account, or an agent that nobody ended"
+
+
+def _wanted_url(domain: str | None) -> str | None:
+    """The URL of *domain*, which may be given as one."""
+    if not domain:
+        return None
+    return domain.rstrip("/") if "://" in domain else f"https://{domain.strip('/')}"
+
+
+def _apart(work: Callable[[], T], cancel: threading.Event) -> None:
+    """Do *work* in a thread, so that a signal interrupts the wait for it and not the work itself.
+
+    Whatever ends the wait sets *cancel*, and passes when the work has ended.
+    """
+    ended = threading.Event()
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as err:  # noqa: BLE001 - raised again where it is waited for
+            failures.append(err)
+        finally:
+            ended.set()
+
+    try:
+        threading.Thread(target=run, name="ngrok-start").start()
+        while not ended.wait(0.1):  # in steps, as Windows lets no Ctrl-C into a long wait
+            pass
+    except BaseException:
+        cancel.set()
+        ended.wait(5.0)
+        raise
+    if failures:
+        raise failures[0]
