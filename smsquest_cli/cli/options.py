@@ -100,15 +100,18 @@ def parse_pairs(texts: Sequence[str], option: str) -> dict[str, str]:
 def resolve_sids(log: EventLog, prefixes: Sequence[str]) -> list[str]:
     """The full SIDs that *prefixes* (6 characters or more, unique in *log*) stand for.
 
+    A SID may also be shortened in its middle, as screens show it: ``SM3f…9c``.
     Raises `UsageError`: U1 where none begins so, U2 with the candidates where several do.
     """
     return [_resolve_sid(log, prefix) for prefix in prefixes]
 
 
 def _resolve_sid(log: EventLog, prefix: str) -> str:
-    if len(prefix) < MIN_PREFIX:
+    # As screens show it: SM3f…9c.
+    beginning, _, end = prefix.replace("...", "…").partition("…")
+    if len(beginning + end) < MIN_PREFIX or not beginning:
         raise UsageError("U2", prefix=prefix, candidates=f"give at least {MIN_PREFIX} characters")
-    found = log.sids(prefix)
+    found = [sid for sid in log.sids(beginning) if sid.endswith(end)]
     if not found:
         raise UsageError("U1", sid=prefix)
     if prefix in found:
