@@ -1,0 +1,191 @@
+"""What an app's answer to a webhook means, with the request that it answers in view.
+
+`read_answer` adds to what `twiml.read` finds in the answer alone: why an app refused, failed or
+redirected, recognised by the marks that frameworks and proxies leave.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from html import unescape
+from http import HTTPStatus
+from http.client import responses
+from typing import TYPE_CHECKING, Final
+from urllib.parse import SplitResult, urlsplit
+
+from smsquest_cli import twiml
+from smsquest_cli.messages import form_pairs
+from smsquest_cli.twiml import Finding, TwimlDocument
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from smsquest_cli.wire import Answer, Request
+
+SLOW_MS: Final = 10_000
+TIMEOUT_MS: Final = 15_000
+
+_LOOKED_AT: Final = 20_000  # bytes of a body; a debugger's page can be long
+_EXCERPT: Final = 80
+_HOST: Final = re.compile(
+    r"DisallowedHost|ALLOWED_HOSTS|Blocked (?:host|request)|Invalid Host header|HTTP_HOST header",
+    re.IGNORECASE,
+)
+_CSRF: Final = re.compile(r"csrf|authenticity.?token", re.IGNORECASE)
+_JSON: Final = re.compile(
+    r"JSONDecodeError|json\.decoder|JSON\.parse|application/json|get_json|request\.json"
+    r"|json_invalid|model_attributes_type"  # FastAPI's
+    r"|\b(?:valid|decode|parse|parsing|load|in) JSON\b|\bJSON (?:data|object|parse|body|input)\b",
+    re.IGNORECASE,
+)
+_TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+_HIDDEN: Final = re.compile(
+    r"<(head|style|script)\b.*?</\1\s*>|<!--.*?-->", re.IGNORECASE | re.DOTALL
+)
+_BREAK: Final = re.compile(r"<(?:br|/p|/h\d|/pre|/div|/li|/tr)\b[^>]*>", re.IGNORECASE)
+_TAG: Final = re.compile(r"<[^>]*>")
+_TRACEBACK: Final = "Traceback (most recent call last)"
+_SAYS_NOTHING: Final = frozenset({"error", "server error", "exception", "document"})
+
+
+def read_answer(
+    request: Request, answer: Answer, *, public_url: str | None = None
+) -> TwimlDocument:
+    """What Twilio does with *answer* to the webhook *request*, and why, as far as one can tell.
+
+    *public_url* is the address for which the signature of *request* is genuine, where the request
+    was forwarded to another; then a refusal may be that of a signature check.
+    """
+    content_type = answer.header("Content-Type")
+    url = public_url or request.url
+    document = twiml.read(answer.status, content_type, answer.body, url=url)
+    findings = [*document.findings, *causes(request, answer, public_url=public_url)]
+    error = document.error
+    if 300 <= answer.status < 400 and not answer.header("Location"):  # noqa: PLR2004
+        error = 11216
+    if not answer.body and (answer.header("Transfer-Encoding") or "").lower() == "chunked":
+        error = error or 11770
+        findings = [Finding("R11", code=11770)]
+    if answer.ms >= SLOW_MS:
+        late = 11200 if answer.ms >= TIMEOUT_MS else None
+        findings.append(Finding("A7", {"seconds": f"{answer.ms / 1000:.1f}"}, late))
+        error = error or late
+    return TwimlDocument(document.messages, document.redirect, tuple(findings), error)
+
+
+def causes(request: Request, answer: Answer, *, public_url: str | None = None) -> Iterator[Finding]:
+    """Why *answer* to *request*, a webhook or a status callback, is no success, if it is none."""
+    status, parts = answer.status, urlsplit(request.url)
+    path = parts.path or "/"
+    if status < 300:  # noqa: PLR2004 - HTTP's own borders, here and below
+        return
+    if status < 400:  # noqa: PLR2004
+        yield _redirected(request, answer, path)
+        return
+    text = _text(answer)
+    if status == HTTPStatus.FORBIDDEN and (answer.header("Server") or "").startswith("AirTunes"):
+        yield Finding("A2", {"port": parts.port or 80}, 11200)
+    elif status == HTTPStatus.NOT_FOUND:
+        yield Finding("A3", {"method": request.method, "path": path}, 11200)
+    elif status == HTTPStatus.METHOD_NOT_ALLOWED:
+        allow = answer.header("Allow") or "another method"
+        yield Finding("A4", {"method": request.method, "path": path, "allow": allow}, 11200)
+    elif status < 500 and _HOST.search(text):  # noqa: PLR2004
+        yield Finding("A6", {"host": _host(request, parts)}, 11200)
+    elif status < 500 and (_CSRF.search(text) or status == 419):  # noqa: PLR2004 - Laravel's own
+        yield Finding("A5", {"path": path}, 11200)
+    elif public_url and status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        yield from _signature_refused(request, parts, public_url)
+    else:
+        sid = message_sid(request) or "last"
+        yield Finding("A11", {"status": status, "sid": sid, "excerpt": excerpt(answer)}, 11200)
+        if status in (400, 415, 422, 500) and _JSON.search(text):
+            yield Finding("A8")
+
+
+def message_sid(request: Request) -> str | None:
+    """The message that a webhook is about, from its form or its query."""
+    query = urlsplit(request.url).query
+    fields = dict([*form_pairs(query), *form_pairs(request.body)])
+    return fields.get("MessageSid") or fields.get("SmsSid") or None
+
+
+def excerpt(answer: Answer) -> str:
+    """The first line of the body of *answer* that says something, without markup."""
+    for line in _lines(_text(answer), answer.header("Content-Type") or ""):
+        words = " ".join(unescape(_TAG.sub("", line)).split())
+        words = words.removesuffix("// Werkzeug Debugger").removeprefix(f"{answer.status} ").strip()
+        if words and words.lower().rstrip(".!:") not in _SAYS_NOTHING:
+            return words if len(words) <= _EXCERPT else words[: _EXCERPT - 1] + "…"
+    return responses.get(answer.status, "no text")
+
+
+def _text(answer: Answer) -> str:
+    return answer.body[:_LOOKED_AT].decode("utf-8", "replace")
+
+
+def _lines(text: str, content_type: str) -> Iterator[str]:
+    """What may be worth an excerpt of *text*, the best first."""
+    if "json" in content_type:
+        yield from _words_of_json(text)
+    before, traceback, after = text.rpartition(_TRACEBACK)
+    if traceback and "<" not in before:  # a plain one: the exception is its last line
+        yield from reversed(after.rstrip().splitlines()[1:])
+    if title := _TITLE.search(text):
+        yield title[1]
+    yield from _BREAK.sub("\n", _HIDDEN.sub("", text)).splitlines()
+
+
+def _words_of_json(text: str) -> Iterator[str]:
+    try:
+        said = json.loads(text)
+    except ValueError:
+        return
+    for key in ("detail", "message", "error", "title", "msg"):
+        words = said.get(key) if isinstance(said, dict) else None
+        if isinstance(words, list) and words and isinstance(words[0], dict):
+            words = words[0].get("msg")  # FastAPI's
+        if isinstance(words, str):
+            yield words
+
+
+def _redirected(request: Request, answer: Answer, path: str) -> Finding:
+    location = answer.header("Location")
+    if not location or answer.status not in twiml.FOLLOWED:
+        consequence, code = "Twilio does not follow it (11216)", 11216
+    elif answer.status == HTTPStatus.TEMPORARY_REDIRECT or request.method == "GET":
+        consequence, code = "Twilio would call it there", None
+    else:
+        consequence, code = "Twilio would repeat it as GET", None
+    try:
+        target = twiml.resolve(request.url, location) if location else "nowhere"
+    except ValueError:
+        target = location or ""
+    return Finding(
+        "T14",
+        {
+            "method": request.method,
+            "path": path,
+            "url": target,
+            "status": answer.status,
+            "consequence": consequence,
+        },
+        code,
+    )
+
+
+def _signature_refused(request: Request, parts: SplitResult, public_url: str) -> Iterator[Finding]:
+    """A refusal of a genuine signature: what the app probably checked instead of *public_url*."""
+    public, local = urlsplit(public_url), _host(request, parts)
+    if local == public.netloc.rpartition("@")[2]:
+        yield Finding("S1", {}, 11200)
+    else:
+        yield Finding("S2", {"local": local, "public": public.hostname}, 11200)
+    if public.path != parts.path:
+        checked = f"{parts.scheme}://{local}{parts.path}"
+        yield Finding("S4", {"registered": public_url, "checked": checked})
+
+
+def _host(request: Request, parts: SplitResult) -> str:
+    return request.header("Host") or parts.netloc.rpartition("@")[2]
