@@ -1,0 +1,331 @@
+"""Calling a webhook as Twilio does: signed, patient for 15 seconds, following redirects.
+
+What Twilio's fetcher does and does not: one retry, and only when no connection came about; cookies
+kept for each pair of numbers; HTTP authentication only after a challenge; 301, 302, 303 and 307
+followed, other redirects not; the connection overrides in a URL's fragment obeyed, never sent.
+"""
+
+from __future__ import annotations
+
+import time
+from base64 import b64encode
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Final, Protocol
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urljoin, urlsplit
+
+from smsquest_cli import signing
+from smsquest_cli.sandbox.cookies import Cookies
+from smsquest_cli.wire import Answer, ExchangeError, Request, call_wsgi
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from smsquest_cli.sandbox.forms import Pairs
+    from smsquest_cli.sandbox.resources import Webhook
+    from smsquest_cli.wire import WsgiApp
+
+MAX_REDIRECTS: Final = 10
+REDIRECTS: Final = (301, 302, 303, 307)
+PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
+
+# Why there was no answer, as Twilio's error codes have it.
+FAILURES: Final = {
+    "refused": (11202, "TCP connection refused"),
+    "connect-timeout": (11201, "TCP connection timed out"),
+    "dns": (11210, "HTTP bad host name"),
+    "tls": (11220, "SSL/TLS handshake error"),
+    "timeout": (11200, "HTTP retrieval failure: no answer in time"),
+    "total": (11203, "Total timeout exceeded"),
+    "protocol": (11206, "HTTP protocol violation"),
+    "remote": (11205, "HTTP connection failure: the sandbox calls nothing but this computer"),
+}
+_NO_CONNECTION: Final = ("refused", "connect-timeout", "dns", "tls")
+
+
+class Deliver(Protocol):
+    """What carries a request to an app and brings its answer back: `wire.send`, for example."""
+
+    def __call__(self, request: Request, *, connect_timeout: float, timeout: float) -> Answer:
+        """Raises `ExchangeError` where no answer came."""
+        ...
+
+
+def to_wsgi(app: WsgiApp) -> Deliver:
+    """Deliver to a WSGI *app* in the calling thread, without a socket; its exceptions pass."""
+
+    def deliver(request: Request, *, connect_timeout: float, timeout: float) -> Answer:  # noqa: ARG001
+        return call_wsgi(app, request)
+
+    return deliver
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One request and its answer, or the kind of failure where none came (see `FAILURES`)."""
+
+    request: Request
+    answer: Answer | None = None
+    failure: str | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """All that was sent for one webhook, retries and redirects included, and how it ended.
+
+    ``error`` is Twilio's error code where nothing usable came; what the answer *says* is not
+    judged here.
+    """
+
+    hops: tuple[Hop, ...]
+    error: int | None = None
+    detail: str = ""
+
+    @property
+    def request(self) -> Request:
+        """The last request: the one that *answer* belongs to."""
+        return self.hops[-1].request
+
+    @property
+    def answer(self) -> Answer | None:
+        """The answer to the last request, or None."""
+        return self.hops[-1].answer
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """How to connect, from a URL's fragment (``#rc=2&rp=all``); values out of range count not."""
+
+    ct: int = 5000
+    rt: int = 15000
+    tt: int = 15000
+    rc: int = 1
+    rp: frozenset[str] = frozenset({"ct"})
+
+    @classmethod
+    def of(cls, url: str) -> Overrides:
+        """The overrides in the fragment of *url*."""
+        given = dict(parse_qsl(url.partition("#")[2]))
+
+        def number(name: str, default: int, low: int, high: int) -> int:
+            text = given.get(name, "")
+            good = text.isascii() and text.isdigit() and low <= int(text) <= high
+            return int(text) if good else default
+
+        return cls(
+            ct=number("ct", 5000, 100, 10000),
+            rt=number("rt", 15000, 100, 15000),
+            tt=number("tt", 15000, 100, 15000),
+            rc=number("rc", 1, 0, 5),
+            rp=frozenset(given.get("rp", "ct").replace(" ", "").split(",")),
+        )
+
+    def retries(self, hop: Hop) -> bool:
+        """Whether the policy (``rp``) asks for another try after *hop*."""
+        reasons = {"all"}
+        if hop.failure in _NO_CONNECTION:
+            reasons.add("ct")
+        elif hop.failure == "timeout":
+            reasons.add("rt")
+        elif hop.answer is not None and hop.answer.status >= 400:  # noqa: PLR2004
+            reasons.add(f"{hop.answer.status // 100}xx")
+        else:  # answered, or cut off in the middle, which is never tried again
+            return False
+        return bool(self.rp & reasons)
+
+
+class Courier:
+    """Carries webhooks to apps; *allow_remote* lets it leave this computer."""
+
+    def __init__(
+        self, auth_token: str, deliver: Deliver, *, allow_remote: bool, uuid: Callable[[], str]
+    ) -> None:
+        self._auth_token = auth_token
+        self._deliver = deliver
+        self._allow_remote = allow_remote
+        self._uuid = uuid
+        self._cookies = Cookies()
+
+    def fetch(
+        self,
+        webhook: Webhook,
+        pairs: Pairs,
+        *,
+        between: tuple[str, str],
+        event: str | None = None,
+        unsigned: bool = False,
+    ) -> Fetch:
+        """Call *webhook* with *pairs* and follow where it leads.
+
+        Cookies are those of the numbers *between* which this is. *event* is the idempotency token
+        of what happened, the same however often it is told.
+        """
+        try:
+            url = called_url(webhook.url)
+        except ValueError as err:
+            return Fetch((Hop(Request(webhook.method, webhook.url)),), 11100, str(err))
+        journey = _Journey(
+            self._auth_token, self._cookies, between, event or self._uuid(), unsigned=unsigned
+        )
+        overrides = Overrides.of(webhook.url)
+        deadline = time.monotonic() + overrides.tt / 1000
+        login = _login(webhook.url)
+        hops: list[Hop] = []
+        method, authorization = webhook.method, None
+        while True:
+            request = journey.request(method, url, pairs, authorization)
+            hop = self._attempt(request, overrides, deadline, hops)
+            if hop.answer is None:
+                code, words = FAILURES[hop.failure or "protocol"]
+                return Fetch(tuple(hops), code, hop.detail or words)
+            journey.remember(hop)
+            if login and not authorization and _asks_for_login(hop.answer):
+                authorization = login
+                continue
+            if not 300 <= hop.answer.status < 400:  # noqa: PLR2004
+                return Fetch(tuple(hops))
+            try:
+                target = _redirected(hop, hops)
+            except _BadRedirectError as err:
+                return Fetch(tuple(hops), err.code, str(err))
+            if urlsplit(target).netloc != urlsplit(url).netloc:
+                login = authorization = None
+            if hop.answer.status != 307 or method == "GET":  # noqa: PLR2004
+                method, pairs = "GET", ()
+            url = target
+
+    def _attempt(
+        self, request: Request, overrides: Overrides, deadline: float, hops: list[Hop]
+    ) -> Hop:
+        """Send *request*, again where the policy says so; every try is added to *hops*."""
+        for _ in range(1 + overrides.rc):
+            hops.append(self._send(request, overrides, deadline))
+            if not overrides.retries(hops[-1]):
+                break
+        return hops[-1]
+
+    def _send(self, request: Request, overrides: Overrides, deadline: float) -> Hop:
+        if not self._allow_remote and not is_loopback(urlsplit(request.url).hostname):
+            return Hop(request, None, "remote")
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return Hop(request, None, "total")
+        # On one's own computer connecting takes no time, so reading may take all there is.
+        seconds = min(left, overrides.rt / 1000)
+        try:
+            answer = self._deliver(request, connect_timeout=overrides.ct / 1000, timeout=seconds)
+        except ExchangeError as err:
+            total = err.kind == "timeout" and left < overrides.rt / 1000 and overrides.tt < 15000  # noqa: PLR2004
+            return Hop(request, None, "total" if total else err.kind, err.detail)
+        return Hop(request, answer)
+
+
+@dataclass(frozen=True, slots=True)
+class _Journey:
+    """What stays the same while one webhook is tried, retried and redirected."""
+
+    auth_token: str
+    cookies: Cookies
+    between: tuple[str, str]
+    event: str
+    unsigned: bool
+
+    def request(self, method: str, url: str, pairs: Pairs, authorization: str | None) -> Request:
+        if method == "GET" and pairs:
+            url += ("&" if "?" in url else "?") + urlencode(pairs)
+        form = pairs if method == "POST" else ()
+        body = urlencode(form).encode()
+        headers = [
+            ("Host", urlsplit(url).netloc),
+            ("User-Agent", "TwilioProxy/1.1"),
+            ("Accept", "*/*"),
+        ]
+        if method == "POST":
+            headers += [
+                ("Content-Type", "application/x-www-form-urlencoded"),
+                ("Content-Length", str(len(body))),
+            ]
+        if not self.unsigned:
+            headers.append(("X-Twilio-Signature", signing.sign(url, form, self.auth_token)))
+        headers += [("I-Twilio-Idempotency-Token", self.event), ("X-Home-Region", "us1")]
+        if authorization:
+            headers.append(("Authorization", authorization))
+        if cookie := self.cookies.header(self.between, url):
+            headers.append(("Cookie", cookie))
+        return Request(method, url, tuple(headers), body)
+
+    def remember(self, hop: Hop) -> None:
+        assert hop.answer is not None
+        self.cookies.keep(self.between, hop.request.url, hop.answer)
+
+
+def called_url(configured: str) -> str:
+    """The URL that is really called for a *configured* one; raises `ValueError` if none can be."""
+    parts = urlsplit(configured)
+    if parts.scheme not in ("http", "https") or not parts.hostname or not parts.netloc.isascii():
+        raise ValueError(f"not an absolute http(s) URL: {configured}")
+    _ = parts.port  # raises where it is no number
+    if any(character <= " " for character in configured):
+        raise ValueError(f"blanks in the URL: {configured}")
+    return quote(signing.signable_url(configured), safe=PRINTABLE)
+
+
+def plain(configured: str) -> str:
+    """*configured* without what is not called of it, to be told to others."""
+    try:
+        return called_url(configured)
+    except ValueError:
+        return configured
+
+
+def resolved(base: str, reference: str) -> str:
+    """*reference* as an address, relative to *base*; as it stands where it is no address at all."""
+    try:
+        return urljoin(base, reference)
+    except ValueError:
+        return reference
+
+
+class _BadRedirectError(Exception):
+    """A redirect that Twilio does not follow."""
+
+    def __init__(self, code: int, words: str) -> None:
+        super().__init__(words)
+        self.code = code
+
+
+def _redirected(hop: Hop, hops: list[Hop]) -> str:
+    """Where the answer of *hop*, the last of *hops*, redirects to; raises `_BadRedirectError`."""
+    assert hop.answer is not None
+    location = hop.answer.header("Location")
+    if hop.answer.status not in REDIRECTS or not location:
+        raise _BadRedirectError(11216, f"invalid redirect ({hop.answer.status})")
+    redirects = sum(1 for past in hops if past.answer and past.answer.status in REDIRECTS)
+    if redirects > MAX_REDIRECTS:
+        raise _BadRedirectError(11215, f"more than {MAX_REDIRECTS} redirects")
+    try:
+        return called_url(resolved(hop.request.url, location))
+    except ValueError as err:
+        raise _BadRedirectError(11216, str(err)) from None
+
+
+def _asks_for_login(answer: Answer) -> bool:
+    challenge = answer.header("WWW-Authenticate") or ""
+    return answer.status == 401 and challenge[:5].lower() == "basic"  # noqa: PLR2004
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether *host* is this computer, told without asking a name server."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+def _login(url: str) -> str | None:
+    """The ``Authorization`` header for the user and password in *url*, or None."""
+    userinfo, at, _ = urlsplit(url).netloc.rpartition("@")
+    return f"Basic {b64encode(unquote(userinfo).encode()).decode()}" if at else None
