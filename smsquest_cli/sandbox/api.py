@@ -29,7 +29,7 @@ MAX_BODY: Final = 1 << 20
 TOKEN_HEADER: Final = "X-Smsquest-Token"  # noqa: S105  # a header's name
 HOSTS: Final = {"Services": "messaging", "Configuration": "conversations", "Alerts": "monitor"}
 _USERNAME: Final = re.compile(r"(AC|SK)[0-9a-fA-F]{32}")
-_ACCOUNT: Final = re.compile(r"/2010-04-01/Accounts(?:/(?P<sid>[^/.]*))?(?:\.json$|(?P<rest>/))")
+_ACCOUNT: Final = re.compile(r"/2010-04-01/Accounts(?:/(?P<sid>[^/]*?))?(?:\.json$|(?P<rest>/))")
 _TESTABLE: Final = re.compile(
     r"/2010-04-01/Accounts/[^/]+/(Messages|IncomingPhoneNumbers|Calls)\.json"
 )

@@ -43,9 +43,11 @@ def test_wrong_credentials_are_refused(origin, auth, message):
     assert "WWW-Authenticate" not in answer.headers
 
 
-def test_another_account_is_not_ours_to_read(origin):
+@pytest.mark.parametrize("sid", [f"AC{'1' * 32}", f"{ACCOUNT_SID}.json", f"{ACCOUNT_SID}x", "AC.1"])
+@pytest.mark.parametrize("resource", [".json", "/Messages.json"])
+def test_another_account_is_not_ours_to_read(origin, sid, resource):
     """The account in the path must be the one of the credentials."""
-    path = f"/2010-04-01/Accounts/AC{'1' * 32}/Messages.json"
+    path = f"/2010-04-01/Accounts/{sid}{resource}"
 
     answer = requests.get(origin + path, auth=(ACCOUNT_SID, AUTH_TOKEN), timeout=5)
 
