@@ -1,0 +1,234 @@
+"""Finding the settings: option > environment > ``.env`` > twilio-cli profile.
+
+A value that is empty counts as unset. Credentials are taken together: a token or key counts only
+where its own source names no other account than the one that is used.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from smsquest_cli.config.settings import LOOPBACK, Settings
+from smsquest_cli.config.sources import (
+    KEY,
+    KEY_SECRET,
+    SID,
+    TOKEN,
+    VARIABLES,
+    Source,
+    about,
+    found_env_file,
+    named_env_file,
+    twilio_cli_profiles,
+)
+from smsquest_cli.credentials import Secret
+from smsquest_cli.problems import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+# The host of a region has the name of an edge in it; the form without has been switched off.
+EDGES: Final[Mapping[str, str]] = {
+    "us1": "ashburn",
+    "ie1": "dublin",
+    "au1": "sydney",
+    "br1": "sao-paulo",
+    "de1": "frankfurt",
+    "jp1": "tokyo",
+    "sg1": "singapore",
+    "us2": "umatilla",
+}
+OPTIONS: Final[Mapping[str, str]] = {
+    "number": "--number",
+    "ngrok_domain": "--domain",
+    "store": "--store",
+}
+
+
+def load_settings(
+    environment: Mapping[str, str],
+    *,
+    cwd: Path,
+    env_file: Path | None = None,
+    profile: str | None = None,
+    overrides: Mapping[str, str | None] | None = None,
+) -> Settings:
+    """The settings for a call in the folder *cwd*; *overrides* are options by `Settings`' names.
+
+    A *profile* that is named goes before the environment; the active one counts only where the
+    rest is not enough to log in. Raises `CredentialsError` (C12: no such profile), `UsageError`
+    (U6). Nothing is written; the state folder is made.
+    """
+    given = {VARIABLES[name]: value for name, value in (overrides or {}).items() if value}
+    options = Source(
+        "option",
+        # Typer reads some of the variables for us: those stand in the environment.
+        {name: value for name, value in given.items() if value != environment.get(name)},
+    )
+    shell = Source("environment", environment)
+    dotenv = (
+        named_env_file(cwd / env_file, environment=environment)
+        if env_file
+        else found_env_file(cwd, environment=environment)
+    )
+    profiles = twilio_cli_profiles(environment)
+    named = profiles.source(profile) if profile else None
+    plain = [source for source in (options, named, shell, dotenv) if source]
+    active = None if named else profiles.active_source()
+    search = _Search(plain)
+    if active and not search.is_enough:
+        search = _Search([*plain, active])
+    home = _home(search.find("home"), cwd)
+    region, edge = _pair(search.find("region"), search.find("edge"))
+    return Settings(
+        home=home,
+        store=search.find("store") or str(home / "events.sqlite3"),
+        account_sid=search.account,
+        auth_token=_secret(search.find("auth_token")),
+        api_key=search.find("api_key"),
+        api_secret=_secret(search.find("api_secret")),
+        region=region,
+        edge=edge,
+        number=search.find("number"),
+        ngrok_authtoken=_secret(search.find("ngrok_authtoken")),
+        ngrok_domain=search.find("ngrok_domain"),
+        ngrok_path=search.find("ngrok_path"),
+        webhook_secret=_secret(search.find("webhook_secret")),
+        twilio_url=_origin(search, distrusted=None if env_file else dotenv),
+        profile=profile or (profiles.active if active in search.order else None),
+        sources=search.found,
+        empty=search.empty(),
+        others=() if named else _other_accounts(search, active, profiles.active),
+        unused=search.unused(),
+    )
+
+
+class _Search:
+    """Looks for settings in the sources of *order*, and remembers where each was found."""
+
+    def __init__(self, order: Sequence[Source]) -> None:
+        self.order = order
+        self.found: dict[str, str] = {}
+        self._values: dict[str, str] = {}
+        self.account = self.find("account_sid")
+        # What belongs to another account would only be refused.
+        ours = [source for source in order if source.account in (None, self.account)]
+        key_source = next((source for source in ours if source.get(KEY)), None)
+        pair = [source for source in ours if source is key_source or not source.get(KEY)]
+        self._places = {TOKEN: ours, KEY: ours, KEY_SECRET: pair}
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether one can log in to Twilio with what there is."""
+        by_key = bool(self.find("api_key") and self.find("api_secret"))
+        return bool(self.account and (by_key or self.find("auth_token")))
+
+    def find(self, name: str) -> str | None:
+        """The value of the setting *name*, or None."""
+        variable = VARIABLES[name]
+        places = self.order if variable == SID else self._places.get(variable, self.order)
+        for source in places:
+            if (value := source.get(variable)) is not None:
+                self.found[name] = (
+                    OPTIONS[name] if source.name == "option" else source.where(variable)
+                )
+                self._values[variable] = value
+                return value
+        return None
+
+    def empty(self) -> frozenset[str]:
+        """The variables that are set but empty, and nowhere else set."""
+        return frozenset(
+            variable
+            for source in self.order
+            for variable in VARIABLES.values()
+            if variable in source.values
+            and source.get(variable) is None
+            and variable not in self._values
+        )
+
+    def unused(self) -> dict[str, str]:
+        """Where another value stands of a credential, by its variable."""
+        return {
+            variable: source.where(variable)
+            for source in reversed(self.order)
+            for variable in (SID, TOKEN, KEY, KEY_SECRET)
+            if (value := source.get(variable)) and value != self._values.get(variable)
+        }
+
+
+def _other_accounts(
+    search: _Search, active: Source | None, profile: str | None
+) -> tuple[tuple[str, str], ...]:
+    """The accounts that other sources name, each with how to choose it."""
+    others = [
+        (about(source), f"to use it, unset {SID}")
+        for source in search.order
+        if source.account not in (None, search.account)
+    ]
+    if active and search.account and active.account not in (None, search.account):
+        others = [one for one in others if one[0] != about(active)]
+        others.append((about(active), f"choose it with --profile {profile}"))
+    return tuple(others)
+
+
+def _secret(text: str | None) -> Secret | None:
+    return Secret(text) if text is not None else None
+
+
+def _pair(region: str | None, edge: str | None) -> tuple[str | None, str | None]:
+    """Region and edge, both or neither; raises `UsageError` for a region without a known edge."""
+    if region is None:
+        return (None, None) if edge is None else ("us1", edge)
+    if edge is None and region not in EDGES:
+        raise UsageError(
+            "U6", option="TWILIO_REGION", value=region, expected="TWILIO_EDGE to be set beside it"
+        )
+    return region, edge or EDGES[region]
+
+
+def _home(given: str | None, cwd: Path) -> Path:
+    """The folder for state; made for this user only where it is missing and can be made."""
+    if given:
+        home = cwd / Path(given).expanduser()
+    else:
+        from platformdirs import user_state_path
+
+        home = user_state_path("smsquest", appauthor=False)
+    with suppress(OSError):  # whoever needs it says so
+        home.parent.mkdir(parents=True, exist_ok=True)
+        home.mkdir(mode=0o700, exist_ok=True)
+    return home
+
+
+def _origin(search: _Search, *, distrusted: Source | None) -> str | None:
+    """The origin to which Twilio's requests go instead, checked; raises `UsageError` (U6).
+
+    A ``.env`` that merely lies in the folder (*distrusted*: it may have come with somebody's
+    repository) must not send our credentials to another computer.
+    """
+    url = search.find("twilio_url")
+    if url is None:
+        return None
+    variable = VARIABLES["twilio_url"]
+    expected = "an origin such as http://127.0.0.1:4010"
+    try:
+        parts = urlsplit(url.strip())
+        is_origin = bool(
+            parts.scheme in ("http", "https")
+            and parts.hostname
+            and parts.port != 0  # reading it raises where it is no number
+            and parts.path in ("", "/")
+            and not (parts.query or parts.fragment or parts.username)
+        )
+    except ValueError:
+        is_origin = False
+    if is_origin and distrusted and search.found["twilio_url"] == distrusted.where(variable):
+        is_origin = parts.hostname in LOOPBACK
+        expected = "an origin on this computer; any other belongs into the environment"
+    if not is_origin:
+        raise UsageError("U6", option=variable, value=url, expected=expected)
+    return f"{parts.scheme}://{parts.netloc}"
