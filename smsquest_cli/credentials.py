@@ -123,7 +123,9 @@ def _check_token(name: str, value: str) -> str | None:
 
 
 def _check_secret(name: str, value: str) -> str | None:
-    return f"{name} holds a SID ({value[:2]}…), no secret" if _SID.fullmatch(value) else None
+    if _SID.fullmatch(value):
+        return f"{name} holds a SID ({value[:2]}…), no secret"
+    return None if value.isascii() else f"{name} has a character that no secret has"
 
 
 _CHECKS: Final = {

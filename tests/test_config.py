@@ -362,6 +362,7 @@ def test_a_token_that_is_too_short(load):
         ({**BY_KEY, "TWILIO_API_KEY": SID}, "holds an account SID (AC…); an API key begins with"),
         ({**BY_KEY, "TWILIO_API_KEY": "SK2"}, "TWILIO_API_KEY has 3 characters"),
         ({**BY_KEY, "TWILIO_API_SECRET": KEY}, "TWILIO_API_SECRET holds a SID (SK…), no secret"),
+        ({**BY_KEY, "TWILIO_API_SECRET": "kP\u043e"}, "has a character that no secret has"),
         ({"TWILIO_ACCOUNT_SID": ""}, "TWILIO_AUTH_TOKEN is set without TWILIO_ACCOUNT_SID"),
         ({**BY_KEY, "TWILIO_ACCOUNT_SID": ""}, "TWILIO_API_KEY is set without TWILIO_ACCOUNT_SID"),
         (

@@ -1,0 +1,109 @@
+"""The pretend Twilio over real HTTP, and settings that lead to it: for tests of what calls it."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from smsquest_cli.config import load_settings
+from smsquest_cli.sandbox import ACCOUNT_SID, AUTH_TOKEN, NUMBER, Sandbox
+from smsquest_cli.twilio_api import TwilioGateway
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_request(self, *_args):
+        pass
+
+
+@contextmanager
+def served(app):
+    """The origin at which the WSGI *app* answers real HTTP."""
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Quiet)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class PretendTwilio:
+    """A Twilio account of a test: its state, its faults, and how to reach it."""
+
+    def __init__(self, sandbox, origin, folder):
+        self.sandbox = sandbox
+        self.account = sandbox.account
+        self.faults = sandbox.faults
+        self.origin = origin
+        self.folder = folder
+        self.requests = []  # "POST /2010-04-01/…" of every one that came
+        self.pauses = []
+        self._gateways = []
+
+    @property
+    def number(self):
+        """The account's first number, live."""
+        return self.account.owned(NUMBER)
+
+    @property
+    def environment(self):
+        """The variables of a user of this account."""
+        return {
+            "HOME": str(self.folder),
+            "SMSQUEST_HOME": str(self.folder / "state"),
+            "SMSQUEST_TWILIO_URL": self.origin,
+            "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
+            "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
+        }
+
+    def by_key(self, *, standard=True):
+        """Variables with which one logs in by an API key of the account."""
+        key = self.account.add_key(standard=standard)
+        return {"TWILIO_API_KEY": key.sid, "TWILIO_API_SECRET": key.secret, "TWILIO_AUTH_TOKEN": ""}
+
+    def settings(self, options=None, **environment):
+        """The settings of a user of this account; *environment* adds variables."""
+        return load_settings(
+            {**self.environment, **environment}, cwd=self.folder, overrides=options
+        )
+
+    def gateway(self, *, timeout=5.0, **environment):
+        """A gateway to the account that waits between its tries for no time."""
+        gateway = TwilioGateway(
+            self.settings(**environment), timeout=timeout, pause=self.pauses.append
+        )
+        self._gateways.append(gateway)
+        return gateway
+
+    def updates(self):
+        """The requests that changed something."""
+        return [request for request in self.requests if not request.startswith("GET")]
+
+    def close(self):
+        for gateway in self._gateways:
+            gateway.close()
+
+
+@contextmanager
+def pretend_twilio(folder, **options):
+    """A pretend Twilio with its state in *folder*; *options* are those of `Sandbox`."""
+    with Sandbox(workers=0, seed=7, **options) as sandbox:
+        requests = []
+
+        def noting(environ, start):
+            requests.append(f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}")
+            return sandbox.app.wsgi_app(environ, start)
+
+        with served(noting) as origin:
+            twilio = PretendTwilio(sandbox, origin, folder)
+            twilio.requests = requests
+            try:
+                yield twilio
+            finally:
+                twilio.faults.clear()
+                twilio.close()
