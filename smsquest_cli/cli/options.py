@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
 import typer
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from smsquest_cli.config import Settings
-    from smsquest_cli.eventlog import EventLog
     from smsquest_cli.runs import Run
 
 TableLinesJson = Annotated[
@@ -97,7 +96,27 @@ def parse_pairs(texts: Sequence[str], option: str) -> dict[str, str]:
     return pairs
 
 
-def resolve_sids(log: EventLog, prefixes: Sequence[str]) -> list[str]:
+class KnowsMessages(Protocol):
+    """The event log, or whatever else knows the SIDs of messages."""
+
+    def sids(self, prefix: str) -> list[str]:
+        """The SIDs that begin with *prefix*."""
+        ...
+
+
+def parse_pattern(text: str | None, option: str) -> re.Pattern[str] | None:
+    """The regular expression *text*; raises `UsageError` (U6) where it is none."""
+    if text is None:
+        return None
+    try:
+        return re.compile(text)
+    except re.error as err:
+        raise UsageError(
+            "U6", option=option, value=text, expected=f"a regular expression ({err})"
+        ) from err
+
+
+def resolve_sids(log: KnowsMessages, prefixes: Sequence[str]) -> list[str]:
     """The full SIDs that *prefixes* (6 characters or more, unique in *log*) stand for.
 
     A SID may also be shortened in its middle, as screens show it: ``SM3f…9c``.
@@ -106,7 +125,7 @@ def resolve_sids(log: EventLog, prefixes: Sequence[str]) -> list[str]:
     return [_resolve_sid(log, prefix) for prefix in prefixes]
 
 
-def _resolve_sid(log: EventLog, prefix: str) -> str:
+def _resolve_sid(log: KnowsMessages, prefix: str) -> str:
     # As screens show it: SM3f…9c.
     beginning, _, end = prefix.replace("...", "…").partition("…")
     if len(beginning + end) < MIN_PREFIX or not beginning:

@@ -1,0 +1,111 @@
+"""``smsquest simulate``."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import Annotated, Literal
+
+import typer
+
+from smsquest_cli.cli.options import (
+    Invocation,
+    LinesJson,
+    parse_pairs,
+    parse_pattern,
+    the_run,
+)
+
+
+def simulate(
+    ctx: typer.Context,
+    body: Annotated[
+        str, typer.Argument(help="The text; - reads it from standard input.")
+    ] = "Hello from smsquest",
+    from_: Annotated[str | None, typer.Option("--from", help="Who texts.")] = None,
+    to: Annotated[str | None, typer.Option("--to", help="The number that is texted.")] = None,
+    media: Annotated[
+        list[str] | None, typer.Option("--media", help="Address of an attachment; repeatable.")
+    ] = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option("--param", help="Key=Value: any field of Twilio's request; repeatable."),
+    ] = None,
+    method: Annotated[
+        Literal["GET", "POST"] | None,
+        typer.Option("--method", help="How the webhook is called; default: as the number says."),
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option("--url", help="Any app; default: the running serve.")
+    ] = None,
+    count: Annotated[int, typer.Option("--count", min=1, help="How many messages.")] = 1,
+    rate: Annotated[
+        float | None, typer.Option("--rate", min=0.001, help="Messages per second, at most.")
+    ] = None,
+    scenario: Annotated[
+        str,
+        typer.Option(
+            "--scenario",
+            help="What becomes of the reply: delivered, undelivered[:CODE], failed[:CODE], sent, "
+            "out-of-order, duplicate or lost.",
+        ),
+    ] = "delivered",
+    pace: Annotated[
+        Literal["instant", "real"], typer.Option("--pace", help="How fast the reply travels.")
+    ] = "real",
+    unsigned: Annotated[
+        bool, typer.Option("--unsigned", help="Leave the signature out, as a stranger would.")
+    ] = False,
+    show_request: Annotated[
+        bool, typer.Option("--show-request", help="Show the request and the answer.")
+    ] = False,
+    expect: Annotated[
+        str | None, typer.Option("--expect", help="Exit 8 unless the reply matches this regex.")
+    ] = None,
+    output: LinesJson = "lines",
+) -> None:
+    """Play a phone: deliver a signed inbound SMS to a serve, or to any URL.
+
+    Without --url the message goes to the running serve. Against any other URL this command plays
+    Twilio itself: it signs with TWILIO_AUTH_TOKEN (else the sandbox token), reads the TwiML, and
+    sends the status callbacks that the TwiML asks for.
+    """
+    from smsquest_cli import simulation
+    from smsquest_cli.sandbox import PHONE, Scenario
+    from smsquest_cli.views.exchanges import ExchangeLines, ExchangeRecords
+
+    invocation: Invocation = ctx.obj
+    invocation.output = output
+    Scenario.parse(scenario)
+    settings = invocation.settings()
+    text = simulation.Text(
+        body=_stdin() if body == "-" else body,
+        from_=from_ or PHONE,
+        to=to,
+        media=tuple(media or ()),
+        parameters=parse_pairs(param or (), "--param"),
+        method=method,
+        scenario=scenario,
+        pace=pace,
+        unsigned=unsigned,
+    )
+    expected = parse_pattern(expect, "--expect")
+    view = ExchangeRecords() if output == "json" else ExchangeLines(show_request)
+    run = None if url else the_run(settings.home)
+    exchanges = []
+    with simulation.phone_for(settings, run, url) as phone:
+        for index in range(count):
+            if rate is not None and index:
+                threading.Event().wait(1 / rate)
+            exchanges.append(phone.text(text))
+            view.answered(exchanges[-1])
+        if phone.carries:
+            for exchange in exchanges:
+                view.delivered(exchange, phone.delivered(exchange))
+    simulation.verdict(exchanges, expected)
+
+
+def _stdin() -> str:
+    """Standard input as text; it loses one line end at its end, which the shell put there."""
+    text = sys.stdin.buffer.read().decode("utf-8", "replace")
+    return text.removesuffix("\n").removesuffix("\r")

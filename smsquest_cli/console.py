@@ -1,0 +1,187 @@
+"""The terminal: what may be shown on it, its two streams, and how a problem looks.
+
+Standard output carries what was asked for, standard error everything else. Text from outside is
+made `printable` before it is shown anywhere.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import textwrap
+import unicodedata
+from enum import StrEnum
+from typing import IO, TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rich.console import Console
+
+    from smsquest_cli.events import Problem
+    from smsquest_cli.problems import SmsquestError
+
+MARKS: Final[Mapping[int, str]] = {
+    **{code: chr(0x2400 + code) for code in range(0x20)},  # ␀ … ␟, the pictures of C0
+    0x7F: "\N{SYMBOL FOR DELETE}",
+    **{code: f"⟨{code:02X}⟩" for code in range(0x80, 0xA0)},
+    0x061C: "⟨ALM⟩",
+    0x200E: "⟨LRM⟩",
+    0x200F: "⟨RLM⟩",
+    0x2028: "⟨LS⟩",
+    0x2029: "⟨PS⟩",
+    **dict(zip(range(0x202A, 0x202F), ("⟨LRE⟩", "⟨RLE⟩", "⟨PDF⟩", "⟨LRO⟩", "⟨RLO⟩"), strict=True)),
+    **dict(zip(range(0x2066, 0x206A), ("⟨LRI⟩", "⟨RLI⟩", "⟨FSI⟩", "⟨PDI⟩"), strict=True)),
+}
+# What most text is made of; only the rest is looked at character by character.
+_PLAIN: Final = re.compile(r"[\x20-\x7e\u00a1-\u00ac\u00ae-\u02ff\u0370-\u05ff]*", re.ASCII)
+# Parts of emoji: joiners, variation selectors and the tags of flags.
+_EMOJI_PARTS: Final = frozenset({0x200D, 0xFE0E, 0xFE0F, *range(0xE0020, 0xE0080)})
+_ANSI: Final = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class Output(StrEnum):
+    """How a command shows its result."""
+
+    TABLE = "table"
+    LINES = "lines"
+    JSON = "json"
+    TEXT = "text"
+    JUNIT = "junit"
+
+
+def printable(text: str) -> str:
+    """*text* with everything visible that a terminal would obey, reorder or hide.
+
+    Control codes, bidi controls, line separators, lone surrogates and invisible characters become
+    marks (␛, ⟨RLO⟩, …); the result is one line.
+    """
+    if _PLAIN.fullmatch(text):
+        return text
+    return "".join(map(_mark, text))
+
+
+def _mark(character: str) -> str:
+    code = ord(character)
+    if mark := MARKS.get(code):
+        return mark
+    category = unicodedata.category(character)
+    if category in ("Cs", "Zl", "Zp", "Cc") or (category == "Cf" and code not in _EMOJI_PARTS):
+        return f"⟨U+{code:04X}⟩"
+    return character
+
+
+def short_sid(sid: str) -> str:
+    """``SM3f…9c``: enough of a SID to tell it from the others on a screen."""
+    return sid if len(sid) <= 8 else f"{sid[:4]}…{sid[-2:]}"  # noqa: PLR2004
+
+
+def use_utf8() -> None:
+    """Let the standard streams carry every character, or "?" where the terminal cannot."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is None:
+            continue
+        if (stream.encoding or "").lower().replace("-", "") != "utf8" and not stream.isatty():
+            reconfigure(encoding="utf-8", errors="replace")
+        else:
+            reconfigure(errors="replace")
+
+
+def is_terminal(stream: IO[str]) -> bool:
+    """Whether *stream* is a terminal that a table may be drawn on."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def stream_output(wanted: str | None) -> Output:
+    """The output of a command that follows something: a table on a terminal, else lines."""
+    if wanted is not None:
+        return Output(wanted)
+    return Output.TABLE if is_terminal(sys.stdout) else Output.LINES
+
+
+def width() -> int:
+    """How many columns the terminal has; 80 where there is none."""
+    import shutil
+
+    return shutil.get_terminal_size().columns
+
+
+def console_for(stream: IO[str]) -> Console:
+    """A Rich console that prints text as it is: no markup, no emoji names, no highlighting."""
+    from rich.console import Console
+
+    return Console(
+        file=stream,
+        markup=False,
+        emoji=False,
+        highlight=False,
+        force_terminal=None if is_terminal(stream) or os.environ.get("FORCE_COLOR") else False,
+        legacy_windows=False,
+    )
+
+
+def say(line: str) -> None:
+    """One line of talk, on standard error."""
+    _write(sys.stderr, printable(line))
+
+
+def write_line(line: str) -> None:
+    """One line of the result, on standard output; it is flushed."""
+    _write(sys.stdout, line)
+
+
+def print_json(value: object) -> None:
+    """*value* as one line of JSON on standard output, flushed."""
+    write_line(json.dumps(value, ensure_ascii=False))
+
+
+def print_text(text: str) -> None:
+    """Several lines of the result on standard output."""
+    write_line("\n".join(map(printable, text.split("\n"))))
+
+
+def problem_line(problem_id: str, severity: str, line: str) -> str:
+    """``error[N2]: what - why - next step``."""
+    return f"{severity}[{problem_id}]: {printable(line)}"
+
+
+def show_problem(problem: Problem) -> None:
+    """Say *problem* on standard error."""
+    _say_problem(problem_line(problem.id, problem.severity, problem.line))
+
+
+def show_error(error: SmsquestError, *, output: str | None) -> None:
+    """Say what ended a command; with JSON output also as a ``problem`` record."""
+    _say_problem(problem_line(error.id, error.severity, error.line))
+    if output == Output.JSON:
+        from datetime import UTC, datetime
+
+        from smsquest_cli import events
+
+        record = events.Problem(
+            ts=datetime.now(UTC), id=error.id, severity=error.severity, line=error.line
+        )
+        print_json(events.to_record(record))
+
+
+def ask(question: str) -> bool:
+    """Whether the user says yes; No is the default, and the answer without a terminal."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _say_problem(line: str) -> None:
+    if sys.stderr.isatty():
+        line = "\n".join(textwrap.wrap(line, width(), subsequent_indent="  "))
+    _write(sys.stderr, line)
+
+
+def _write(stream: IO[str], text: str) -> None:
+    stream.write(text + "\n")
+    stream.flush()

@@ -1,0 +1,211 @@
+"""Where Twilio's requests come in, when there is no account: a sandbox, or this computer alone.
+
+An `Entrance` is opened by a `Session`; whatever it changes it puts on the session's stack, to be
+undone in reverse. `number_entrance` has the one for a real number.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from smsquest_cli import console
+from smsquest_cli.eventlog import Entry
+from smsquest_cli.events import Problem, Ready
+from smsquest_cli.signing import Verifier
+from smsquest_cli.views import Header
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import ExitStack
+
+    from smsquest_cli.config import Settings
+    from smsquest_cli.eventlog import EventLog
+    from smsquest_cli.events import Event, SandboxAccount
+
+SANDBOX_TOKEN: Final = "0" * 32  # public on purpose: what signs where there is no account
+SMS: Final = "/sms"
+STATUS: Final = "/status"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trust:
+    """How requests are known to be genuine; *words* are what the header says of it."""
+
+    verifier: Verifier | None
+    account_sid: str | None
+    words: str
+
+
+class Entrance:
+    """The door of this computer alone: no number is touched, no way in from outside is opened.
+
+    The other entrances are this one with more around it.
+    """
+
+    mode: ClassVar[str] = "local"
+
+    def __init__(
+        self, settings: Settings, log: EventLog, *, run_id: str, base_url: str | None = None
+    ) -> None:
+        """*base_url* is what a proxy of the user's is known as, if there is one."""
+        self.number: str | None = None
+        self.number_sid: str | None = None
+        self.sandbox: SandboxAccount | None = None
+        self.control_token: str | None = None
+        self.restored: bool | None = None
+        self.base_url = base_url or ""
+        self._settings = settings
+        self._log = log
+        self._run_id = run_id
+
+    def trust(self, *, verify: bool) -> Trust:
+        """What signatures are checked with; nothing if not *verify*."""
+        if not verify:
+            return Trust(
+                verifier=None,
+                account_sid=self._settings.account_sid,
+                words="NOT CHECKED (--no-verify): anybody can send here",
+            )
+        return self._trust()
+
+    def _trust(self) -> Trust:
+        settings = self._settings
+        if not settings.can_verify:
+            return Trust(
+                verifier=Verifier(SANDBOX_TOKEN),
+                account_sid=None,
+                words="checked with the sandbox token (no TWILIO_AUTH_TOKEN is set)",
+            )
+        token, secret = settings.auth_token, settings.webhook_secret
+        return Trust(
+            verifier=Verifier(
+                token.reveal() if token else None, secret.reveal() if secret else None
+            ),
+            account_sid=settings.account_sid,
+            words=f"checked with {'TWILIO_AUTH_TOKEN' if token else 'SMSQUEST_WEBHOOK_SECRET'}",
+        )
+
+    def prepare(self) -> None:
+        """Look at everything, and ask, before anything is opened. Raises `SmsquestError`."""
+
+    def open(self, undone: ExitStack, local_url: str, moved: Callable[[str], None]) -> None:
+        """Let requests in to *local_url*; *moved* is told the base URL, now and when it changes."""
+        del undone
+        self.base_url = self.base_url or local_url
+        moved(self.base_url)
+
+    def point(self, undone: ExitStack) -> None:
+        """Have Twilio call us; nothing is to be told to anybody here."""
+
+    def ready(self, local_url: str, forward_to: str | None, *, verify: bool) -> Ready:
+        """The record that says so."""
+        return Ready(
+            ts=datetime.now(UTC),
+            mode=self.mode,
+            pid=os.getpid(),
+            number=self.number,
+            number_sid=self.number_sid,
+            webhook_url=self.base_url + SMS,
+            status_url=self.base_url + STATUS,
+            local_url=local_url,
+            forward_to=forward_to,
+            verify=verify,
+            sandbox=self.sandbox,
+        )
+
+    def header(self) -> Header:
+        """What stands above the table."""
+        lines = [("server", self.base_url + SMS)]
+        if self.base_url.startswith("http://127.0.0.1"):
+            lines.append(("try", 'smsquest simulate "hello quest"'))
+        return Header(tuple(lines), footer_hint="Ctrl-C stops")
+
+    def check(self) -> None:
+        """Raise the `SmsquestError` that ends the run, if there is one."""
+
+    def why_silent(self) -> str:
+        """Why nothing may have come, most likely first."""
+        return 'Send one with: smsquest simulate "hello"'
+
+    def insist(self, count: int) -> None:
+        """Somebody asked to stop for the *count*-th time."""
+
+    def record(self, event: Event) -> None:
+        """Append *event* to the log; the view shows it."""
+        self._log.append(Entry(event))
+
+    def tell(self, problem_id: str, *, severity: str | None = None, **values: object) -> None:
+        """Say a problem on the way to being ready, and record it."""
+        problem = Problem.of(
+            problem_id, at=datetime.now(UTC), about=None, severity=severity, **values
+        )
+        console.show_problem(problem)
+        self.record(problem)
+
+
+class SandboxEntrance(Entrance):
+    """A pretend Twilio in this process: it calls us as the real one does, over HTTP."""
+
+    mode = "sandbox"
+
+    def _trust(self) -> Trust:
+        from smsquest_cli.sandbox import ACCOUNT_SID
+
+        token = self._settings.auth_token
+        return Trust(
+            verifier=Verifier(token.reveal() if token else SANDBOX_TOKEN),
+            account_sid=ACCOUNT_SID,
+            words="checked with " + ("TWILIO_AUTH_TOKEN" if token else "the sandbox token"),
+        )
+
+    def prepare(self) -> None:
+        """Nothing of an account is used, and that is said."""
+        if self._settings.account_sid or self._settings.api_key:
+            console.say("note: Twilio credentials found but not used in the sandbox")
+
+    def open(self, undone: ExitStack, local_url: str, moved: Callable[[str], None]) -> None:
+        """Start the pretend Twilio and its API, with its number pointed here."""
+        from smsquest_cli.events import SandboxAccount
+        from smsquest_cli.sandbox import PHONE, Sandbox
+        from smsquest_cli.server import bind
+
+        super().open(undone, local_url, moved)
+        token = self._settings.auth_token
+        sandbox = undone.enter_context(
+            Sandbox(
+                auth_token=token.reveal() if token else SANDBOX_TOKEN,
+                webhook_url=self.base_url + SMS,
+                pace="real",
+            )
+        )
+        api = bind(0)
+        undone.callback(api.close)
+        undone.enter_context(api.serving(sandbox.app))
+        (number,) = sandbox.account.numbers.values()
+        self.number, self.number_sid = number.phone_number, number.sid
+        self.control_token = sandbox.control_token
+        self.sandbox = SandboxAccount(
+            api_url=api.url,
+            account_sid=sandbox.account.sid,
+            number=number.phone_number,
+            phone=PHONE,
+            auth_token=None if token else SANDBOX_TOKEN,
+        )
+
+    def header(self) -> Header:
+        """Where to text, and how, for somebody who sees this for the first time."""
+        assert self.sandbox is not None
+        return Header(
+            (
+                ("sandbox", "a pretend Twilio on this computer: no account, no internet, no cost"),
+                ("number", f"{self.sandbox.number} (yours)   phone {self.sandbox.phone} (a user)"),
+                ("server", self.base_url + SMS),
+                ("", ""),
+                ("", "Now open a second window and text your number:"),
+                ("", '  smsquest simulate "hello quest"'),
+            ),
+            footer_hint="sandbox · Ctrl-C stops",
+        )

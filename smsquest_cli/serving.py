@@ -1,0 +1,134 @@
+"""A `Session` put together from what was typed: who answers, where it comes in, when it ends."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from smsquest_cli import console
+from smsquest_cli.entrances import Entrance, SandboxEntrance
+from smsquest_cli.eventlog import open_log
+from smsquest_cli.problems import UsageError
+from smsquest_cli.session import Goal, Place, Session
+from smsquest_cli.webhooks import Receiver, RuleAnswerer
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Iterator
+    from datetime import timedelta
+    from pathlib import Path
+
+    from smsquest_cli.config import Settings
+    from smsquest_cli.eventlog import EventLog
+    from smsquest_cli.webhooks import Answerer
+
+DEFAULT_REPLY: Final = "You said: {Body}"
+LARGEST_DOCUMENT: Final = 64 * 1024  # Twilio reads no more
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeOptions:
+    """What was asked of a ``serve``, beside the settings."""
+
+    sandbox: bool = False
+    reply: str | None = None
+    twiml: Path | None = None
+    no_reply: bool = False
+    forward_to: str | None = None
+    forward_status: str | None = None
+    resign: bool = False
+    port: int | None = None
+    public_url: str | None = None
+    no_tunnel: bool = False
+    via_service: bool = False
+    keep: bool = False
+    no_verify: bool = False
+    yes: bool = False
+    output: str | None = None
+    until: int | None = None
+    timeout: float | None = None
+    match: re.Pattern[str] | None = None
+    ready_file: Path | None = None
+    backfill: timedelta | None = None
+
+
+@contextmanager
+def session_for(settings: Settings, options: ServeOptions) -> Iterator[Session]:
+    """The session that *options* ask for, with its event log open while the block runs.
+
+    Raises `UsageError` for what cannot be, before anything is opened.
+    """
+    goal = Goal(until=options.until, match=options.match, timeout=options.timeout)
+    answerer = _answerer(options)
+    run_id = secrets.token_hex(8)
+    log = open_log(settings.store, run=run_id)
+    try:
+        entrance = _entrance(settings, options, log, run_id)
+        trust = entrance.trust(verify=not options.no_verify)
+        receiver = Receiver(
+            log,
+            answerer,
+            run=run_id,
+            verifier=trust.verifier,
+            account_sid=trust.account_sid,
+        )
+        yield Session(
+            Place(
+                run_id=run_id,
+                home=settings.home,
+                store=settings.store,
+                port=options.port,
+                ready_file=options.ready_file,
+            ),
+            log=log,
+            receiver=receiver,
+            entrance=entrance,
+            trust=trust,
+            goal=goal,
+            output=console.stream_output(options.output),
+            forward_to=options.forward_to,
+        )
+    finally:
+        log.close()
+
+
+def _answerer(options: ServeOptions) -> Answerer:
+    from smsquest_cli import replies
+
+    if options.no_reply:
+        return RuleAnswerer(replies.no_reply(), "none")
+    if options.twiml is not None:
+        text = _document(options.twiml)
+        return RuleAnswerer(replies.twiml_reply(text, name=str(options.twiml)), "twiml")
+    template = DEFAULT_REPLY if options.reply is None else options.reply
+    return RuleAnswerer(replies.text_reply(template), "reply")
+
+
+def _document(path: Path) -> str:
+    try:
+        text = path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as err:
+        why = err.strerror if isinstance(err, OSError) else "UTF-8 text"
+        raise UsageError(
+            "U6", option="--twiml", value=str(path), expected=f"a TwiML file ({why})"
+        ) from err
+    if len(text.encode()) > LARGEST_DOCUMENT:
+        raise UsageError("U6", option="--twiml", value=str(path), expected="64 kB or less")
+    return text
+
+
+def _entrance(settings: Settings, options: ServeOptions, log: EventLog, run_id: str) -> Entrance:
+    if options.sandbox:
+        return SandboxEntrance(settings, log, run_id=run_id)
+    if options.no_tunnel:
+        base = None
+        if options.public_url is not None:
+            from smsquest_cli.tunnel import public_url
+
+            base = public_url(options.public_url, allow_local=settings.twilio_is_local)
+        return Entrance(settings, log, run_id=run_id, base_url=base)
+    from smsquest_cli.number_entrance import NumberEntrance
+
+    return NumberEntrance(settings, log, options, run_id=run_id)

@@ -1,0 +1,228 @@
+"""A listening session: start in order, run a view, undo in reverse.
+
+Bind the port, serve, let Twilio's requests in (`entrances`), be ready; then show what the event
+log brings until something ends the run. All that was changed is on one stack and is undone in
+reverse, whatever happened.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from smsquest_cli import console, events
+from smsquest_cli.eventlog import Entry
+from smsquest_cli.problems import ExpectationError, SmsquestError
+from smsquest_cli.runs import Run, announced, write_private
+from smsquest_cli.server import bind
+from smsquest_cli.signals import Signals, Stopped
+from smsquest_cli.views import make_view
+from smsquest_cli.webhooks import create_app
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from smsquest_cli.entrances import Entrance, Trust
+    from smsquest_cli.eventlog import EventLog, Stored
+    from smsquest_cli.views import View
+    from smsquest_cli.webhooks import Receiver
+
+IDLE_SECONDS: Final = 3600.0  # news wakes a run; this only bounds one wait
+FORWARDING_THREADS: Final = 64  # each holds one request of the developer's own app
+ANSWERING_THREADS: Final = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """When a run has had enough: after *until* matching messages, or *timeout* seconds."""
+
+    until: int | None = None
+    match: re.Pattern[str] | None = None
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a run is on this computer: its id, folder, event log, port and ready file."""
+
+    run_id: str
+    home: Path
+    store: str
+    port: int | None = None
+    ready_file: Path | None = None
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a run has seen; a repeat of a message counts once."""
+
+    inbound: int = 0
+    matching: int = 0
+    replies: int = 0
+    others: set[str] = field(default_factory=set)  # outbound messages that are no replies of ours
+    problems: int = 0
+
+
+class Session:
+    """One ``serve`` from start to stop; `run` returns its exit code."""
+
+    def __init__(
+        self,
+        place: Place,
+        *,
+        log: EventLog,
+        receiver: Receiver,
+        entrance: Entrance,
+        trust: Trust,
+        goal: Goal,
+        output: console.Output,
+        forward_to: str | None = None,
+    ) -> None:
+        self._place = place
+        self._log = log
+        self._receiver = receiver
+        self._entrance = entrance
+        self._trust = trust
+        self._goal = goal
+        self._output = output
+        self._forward_to = forward_to
+        self._counts = Counts()
+        self._signals = Signals(entrance.insist)
+        self._view: View | None = None
+        self._cursor = log.head()
+        self._reason = "error"
+
+    def run(self) -> int:
+        """Start, show, stop; all that was changed is put back before this returns."""
+        code = 1
+        with self._signals, ExitStack() as shown:
+            try:
+                with ExitStack() as undone:
+                    self._start(undone, shown)
+                    self._receive()
+                code = 0
+            except Stopped:
+                code = self._signals.exit_code
+                if self._view is not None and self._signals.reason == "interrupt":
+                    code = 0  # Ctrl-C of a run that put everything back is its normal end
+            except SmsquestError as err:
+                code = err.exit_code
+                console.show_error(err, output=self._output)
+            finally:
+                self._finish()
+        return code
+
+    def _start(self, undone: ExitStack, shown: ExitStack) -> None:
+        entrance = self._entrance
+        with self._signals.interruptible():
+            entrance.prepare()
+        listening = bind(self._place.port)
+        undone.callback(listening.close)
+        if listening.note is not None:
+            entrance.tell("A1", severity="note", **listening.note)
+        threads = FORWARDING_THREADS if self._forward_to else ANSWERING_THREADS
+        undone.enter_context(listening.serving(create_app(self._receiver), threads=threads))
+        undone.callback(self._receiver.close)
+        with self._signals.interruptible():
+            entrance.open(undone, listening.url, self._moved)
+        self._signals.check()
+        entrance.point(undone)  # never cut short: a signal waits until it can be undone
+        self._signals.check()
+        self._announce(undone, shown, listening.url)
+
+    def _moved(self, base_url: str) -> None:
+        self._receiver.public_url = base_url
+
+    def _announce(self, undone: ExitStack, shown: ExitStack, local_url: str) -> None:
+        """Say that we are ready: to the log, the ready file, other commands, and on the screen."""
+        verify = self._trust.verifier is not None
+        ready = self._entrance.ready(local_url, self._forward_to, verify=verify)
+        position = self._log.head()
+        self._log.append(Entry(ready))
+        if self._place.ready_file is not None:
+            write_private(self._place.ready_file, json.dumps(events.to_record(ready)) + "\n")
+        run = Run(self._place.run_id, ready, self._place.store, self._entrance.control_token)
+        undone.enter_context(announced(self._place.home, run))
+        if self._output is not console.Output.JSON:  # what came before has been told on the way
+            self._cursor = position
+        self._view = shown.enter_context(make_view(self._output, header=self._entrance.header()))
+
+    def _receive(self) -> None:
+        """Show what comes until the goal is reached; raises what else ends the run."""
+        deadline = time.monotonic() + (self._goal.timeout or float("inf"))
+        while True:
+            self._show_news()
+            if self._goal.until is not None and self._counts.matching >= self._goal.until:
+                self._reason = "until"
+                return
+            self._entrance.check()
+            left = deadline - time.monotonic()
+            if left <= 0:
+                self._reason = "timeout"
+                raise ExpectationError("E1", **self._shortfall())
+            with self._signals.interruptible():
+                self._log.wait(self._cursor, timeout=min(left, IDLE_SECONDS))
+
+    def _show_news(self) -> None:
+        """Everything recorded since the last look, counted and shown."""
+        while True:
+            batch = self._log.read(self._cursor, run=self._place.run_id)
+            self._count(batch.events)
+            if self._view is not None and batch.events:
+                self._view.show(batch.events)
+            if batch.cursor == self._cursor:
+                return
+            self._cursor = batch.cursor
+
+    def _count(self, news: Sequence[Stored]) -> None:
+        counts = self._counts
+        for stored in news:
+            match stored.event:
+                case events.Inbound(duplicate=False, missed=False, body=body):
+                    counts.inbound += 1
+                    if self._goal.match is None or self._goal.match.search(body):
+                        counts.matching += 1
+                case events.Reply(messages=messages):
+                    counts.replies += len(messages)
+                case events.Status(in_reply_to=None, sid=sid) | events.MessageState(sid=sid):
+                    counts.others.add(sid)
+                case events.Problem(severity=severity) if severity != "note":
+                    counts.problems += 1
+
+    def _shortfall(self) -> dict[str, object]:
+        """The words of E1: what was waited for, how long, and what came."""
+        wanted = self._goal.until or 1
+        kind = "matching messages" if self._goal.match else "messages"
+        return {
+            "expected": f"{wanted} {kind}" if wanted > 1 else f"one of the {kind}",
+            "seconds": f"{self._goal.timeout:g}",
+            "found": f"{self._counts.matching} came. {self._entrance.why_silent()}".strip(),
+        }
+
+    def _finish(self) -> None:
+        """The last record of the run, and the last look at the screen."""
+        if self._signals.reason is not None and self._reason == "error":
+            self._reason = self._signals.reason
+        if self._view is None:
+            return
+        self._show_news()
+        counts = self._counts
+        self._log.append(
+            Entry(
+                events.Stopped(
+                    ts=datetime.now(UTC),
+                    reason=self._reason,
+                    inbound=counts.inbound,
+                    outbound=counts.replies + len(counts.others),
+                    problems=counts.problems,
+                    restored=self._entrance.restored,
+                )
+            )
+        )
+        self._show_news()

@@ -1,0 +1,231 @@
+"""A phone, and Twilio where there is none: an inbound message brought to a webhook.
+
+A running ``serve --sandbox`` is asked to let its own pretend Twilio play; for any other address a
+carrier plays in this process. Either way the same `Exchange` comes of it.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final, Protocol
+from urllib.parse import urlsplit
+
+from smsquest_cli import wire
+from smsquest_cli.problems import ExpectationError, NumberError, UsageError
+from smsquest_cli.sandbox import (
+    ACCOUNT_SID,
+    AUTH_TOKEN,
+    NUMBER,
+    PHONE,
+    Exchange,
+    Sandbox,
+    SentMessage,
+)
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from smsquest_cli.config import Settings
+    from smsquest_cli.events import Ready
+    from smsquest_cli.runs import Run
+
+SETTLE_SECONDS: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """What a phone sends; *scenario* and *pace* are those of the replies to it."""
+
+    body: str
+    from_: str = PHONE
+    to: str | None = None
+    media: tuple[str, ...] = ()
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    method: str | None = None
+    scenario: str | None = None
+    pace: str = "real"
+    unsigned: bool = False
+
+
+class Phone(Protocol):
+    """A phone; ``carries`` says whether the replies to it travel in this process."""
+
+    carries: bool
+
+    def text(self, text: Text) -> Exchange:
+        """Send *text*; returns when the webhook has been answered. Raises `SmsquestError`."""
+
+    def delivered(self, exchange: Exchange) -> tuple[SentMessage, ...]:
+        """The replies of *exchange*, once they have come as far as they do."""
+
+
+@contextmanager
+def phone_for(
+    settings: Settings, run: Run | None, url: str | None, *, method: str | None = None
+) -> Iterator[Phone]:
+    """The phone to use: one of the sandbox of *run*, or one of our own for *url* or *run*.
+
+    Raises `UsageError`: U3 where there is neither, U6 for a URL that cannot be one.
+    """
+    if url is None and run is None:
+        raise UsageError("U3")
+    if url is None and run is not None and run.ready.sandbox is not None:
+        yield _SandboxPhone(run)
+        return
+    if url is not None and not _is_http(url):
+        raise UsageError("U6", option="--url", value=url, expected="http://… or https://…")
+    token = settings.auth_token.reveal() if settings.auth_token else AUTH_TOKEN
+    webhook = url if url is not None else run.ready.webhook_url  # type: ignore[union-attr]
+    deliver = wire.send if url is not None else _Inside(run.ready)  # type: ignore[union-attr]
+    with Sandbox(
+        auth_token=token,
+        number=(run.ready.number if run and url is None else None) or NUMBER,
+        webhook_url=webhook,
+        deliver=deliver,
+        allow_remote=True,
+        account_sid=settings.account_sid or ACCOUNT_SID,
+    ) as sandbox:
+        yield _OwnPhone(sandbox, method)
+
+
+class _SandboxPhone:
+    """A phone that a running ``serve --sandbox`` plays; its table shows the deliveries."""
+
+    carries = False
+
+    def __init__(self, run: Run) -> None:
+        assert run.ready.sandbox is not None
+        self._sandbox = run.ready.sandbox
+        self._token = run.control_token or ""
+
+    def text(self, text: Text) -> Exchange:
+        return Exchange.from_record(
+            self._ask(
+                "inbound",
+                {
+                    "from": text.from_,
+                    "to": text.to or self._sandbox.number,
+                    "body": text.body,
+                    "media": list(text.media),
+                    "parameters": dict(text.parameters),
+                    "method": text.method,
+                    "scenario": text.scenario,
+                    "pace": text.pace,
+                    "unsigned": text.unsigned,
+                },
+            )
+        )
+
+    def delivered(self, exchange: Exchange) -> tuple[SentMessage, ...]:
+        wanted = {"sids": list(exchange.replies), "timeout": SETTLE_SECONDS}
+        return tuple(
+            SentMessage.from_record(message) for message in self._ask("settle", wanted)["messages"]
+        )
+
+    def _ask(self, what: str, asked: Mapping[str, object]) -> dict[str, Any]:
+        body = json.dumps(asked).encode()
+        request = wire.Request(
+            "POST",
+            f"{self._sandbox.api_url}/_smsquest/{what}",
+            (("Content-Type", "application/json"), ("X-Smsquest-Token", self._token)),
+            body,
+        )
+        try:
+            answer = wire.send(request, timeout=SETTLE_SECONDS + 15)
+            told: dict[str, Any] = json.loads(answer.body)
+        except (wire.ExchangeError, ValueError) as err:
+            raise UsageError("U3") from err  # it has just stopped
+        if problem := told.get("problem"):
+            raise NumberError.told(problem["id"], problem["line"])
+        return told
+
+
+class _OwnPhone:
+    """A phone whose carrier, and Twilio, play in this process."""
+
+    carries = True
+
+    def __init__(self, sandbox: Sandbox, method: str | None) -> None:
+        self._sandbox = sandbox
+        self._method = method
+
+    def text(self, text: Text) -> Exchange:
+        to = text.to or next(iter(self._sandbox.account.numbers.values())).phone_number
+        if self._sandbox.account.number(to) is None:  # any number is ours when we play Twilio
+            url = next(iter(self._sandbox.account.numbers.values())).sms_url
+            self._sandbox.account.add_number(to, sms_url=url)
+        return self._sandbox.carrier.receive(
+            text.from_,
+            to,
+            text.body,
+            media=text.media,
+            parameters=text.parameters,
+            scenario=text.scenario,
+            pace=text.pace,
+            method=text.method or self._method,
+            unsigned=text.unsigned,
+        )
+
+    def delivered(self, exchange: Exchange) -> tuple[SentMessage, ...]:
+        self._sandbox.carrier.settle(SETTLE_SECONDS, exchange.replies)
+        return self._sandbox.carrier.states(exchange.replies)
+
+
+class _Inside:
+    """Delivers what is addressed to a serve's public URL to its local end, as its tunnel does.
+
+    The signature and the ``Host`` stay those of the public URL.
+    """
+
+    def __init__(self, ready: Ready) -> None:
+        self._public = _origin(ready.webhook_url)
+        self._local = _origin(ready.local_url)
+
+    def __call__(
+        self, request: wire.Request, *, connect_timeout: float, timeout: float
+    ) -> wire.Answer:
+        if _origin(request.url) == self._public and self._public != self._local:
+            host = urlsplit(request.url).netloc.rpartition("@")[2]
+            named = any(name.lower() == "host" for name, _ in request.headers)
+            request = replace(
+                request,
+                url=self._local + request.target,
+                headers=request.headers if named else (("Host", host), *request.headers),
+            )
+        return wire.send(request, connect_timeout=connect_timeout, timeout=timeout)
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _is_http(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
+def verdict(exchanges: Sequence[Exchange], expected: re.Pattern[str] | None) -> None:
+    """Raise `ExpectationError` unless every exchange is as it should be.
+
+    E2 where no reply matches *expected*; E5 where the webhook gave no answer that Twilio can use,
+    save to requests that were meant to be refused (unsigned).
+    """
+    for exchange in exchanges:
+        texts = [message.body for message in exchange.messages]
+        if expected is not None:
+            if not any(expected.search(text) for text in texts):
+                found = " ".join(f'"{text}"' for text in texts) or "no reply"
+                raise ExpectationError(
+                    "E2", sid=exchange.sid, pattern=expected.pattern, found=found
+                )
+        elif exchange.error is not None and _signed(exchange):
+            raise ExpectationError("E5", sid=exchange.sid, code=exchange.error)
+
+
+def _signed(exchange: Exchange) -> bool:
+    request = exchange.request
+    return request is not None and request.header("X-Twilio-Signature") is not None

@@ -1,0 +1,45 @@
+"""What people and programs see of the event log: a live table, lines, or JSON records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, Self
+
+from smsquest_cli.console import Output
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+    from smsquest_cli.eventlog import Stored
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What stands above the events: (label, text) lines, and what Ctrl-C does."""
+
+    lines: tuple[tuple[str, str], ...]
+    footer_hint: str = "Ctrl-C stops"
+
+
+class View(Protocol):
+    """Shows events while it is entered; `show` is called with what is new, in order."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, err: BaseException | None, tb: TracebackType | None
+    ) -> None: ...
+
+    def show(self, batch: Sequence[Stored]) -> None:
+        """Show *batch*."""
+
+
+def make_view(output: Output, *, header: Header | None = None) -> View:
+    """The view for *output*, with *header* above it or, for programs, on standard error."""
+    from smsquest_cli.views.lines import Lines
+    from smsquest_cli.views.records import Records
+
+    if output is Output.JSON:
+        return Records(header)
+    return Lines(header)

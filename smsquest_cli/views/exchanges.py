@@ -1,0 +1,167 @@
+"""What came of a simulated message: the request, the answer, the replies; as lines or records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlsplit
+
+from smsquest_cli import console, events
+from smsquest_cli.console import printable, short_sid
+from smsquest_cli.events import OutgoingMessage, Problem
+from smsquest_cli.messages import Media
+from smsquest_cli.segments import segment
+from smsquest_cli.statuses import FINAL
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from smsquest_cli.sandbox import Exchange, SentMessage
+
+
+def problems_of(exchange: Exchange) -> list[Problem]:
+    """What is wrong with the answer, or worth knowing, as problem records."""
+    now = datetime.now(UTC)
+    return [
+        Problem.of(finding.id, at=now, about=exchange.sid, **finding.values)
+        for finding in exchange.findings
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeLines:
+    """Says in a few lines what was sent and what came back."""
+
+    show_request: bool = False
+
+    def answered(self, exchange: Exchange) -> None:
+        """The message has been handed over, and answered."""
+        write = console.write_line
+        sid = short_sid(exchange.sid or "dropped")
+        write(
+            f"queued  {sid}  {printable(exchange.from_)} -> {printable(exchange.to)}"
+            f'  "{printable(exchange.body)}"'
+        )
+        if self.show_request:
+            self._show_exchange(exchange)
+        request, answer = exchange.request, exchange.answer
+        if request is None:
+            write("no webhook is set for this number: nobody was called")
+        elif answer is None:
+            write(f"{request.method} {_path(request.url)}  no answer: {printable(exchange.detail)}")
+        else:
+            took = f"{answer.status}  {answer.ms:.0f} ms"
+            write(f"{request.method} {_path(request.url)}  {took}   {_said(exchange)}")
+        for problem in problems_of(exchange):
+            console.show_problem(problem)
+
+    def delivered(self, exchange: Exchange, messages: Sequence[SentMessage]) -> None:
+        """The replies have come as far as they do."""
+        del exchange
+        for message in messages:
+            way = " \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} ".join(message.history)
+            code = f"  {message.error_code}" if message.error_code else ""
+            console.write_line(f"{message.status:<7} {short_sid(message.sid)}  {way}{code}")
+
+    def _show_exchange(self, exchange: Exchange) -> None:
+        write = console.write_line
+        request, answer = exchange.request, exchange.answer
+        if request is not None:
+            write("")
+            write(f"{request.method} {printable(request.url)}")
+            for name, value in request.headers:
+                write(f"{name}: {printable(value)}")
+            write("")
+            for name, value in _fields(exchange):
+                write(f"  {printable(name):<18}{printable(value)}")
+        if answer is not None:
+            kind = answer.header("Content-Type") or "no Content-Type"
+            write("")
+            write(f"{answer.status}  {printable(kind)}  {len(answer.body)} bytes")
+            for line in answer.body.decode("utf-8", "replace").splitlines()[:60]:
+                write(f"  {printable(line)}")
+            write("")
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeRecords:
+    """Writes the records of section "JSON records": inbound, reply, problem, message."""
+
+    def answered(self, exchange: Exchange) -> None:
+        """The message has been handed over, and answered."""
+        now = datetime.now(UTC)
+        request, answer = exchange.request, exchange.answer
+        counted = segment(exchange.body)
+        signed = request is not None and request.header("X-Twilio-Signature") is not None
+        found: list[events.Event] = [
+            events.Inbound(
+                ts=now,
+                sid=exchange.sid or "",
+                from_=exchange.from_,
+                to=exchange.to,
+                body=exchange.body,
+                method=request.method if request else "POST",
+                media=tuple(
+                    Media(value) for name, value in _fields(exchange) if name.startswith("MediaUrl")
+                ),
+                segments=counted.segments,
+                encoding=counted.encoding,
+                signature="valid" if signed else "unchecked",
+                opt_out=exchange.opt_out,
+            )
+        ]
+        if answer is not None:
+            found.append(
+                events.Reply(
+                    ts=now,
+                    in_reply_to=exchange.sid or "",
+                    source="app",
+                    http_status=answer.status,
+                    ms=round(answer.ms, 3),
+                    content_type=answer.header("Content-Type"),
+                    messages=tuple(
+                        OutgoingMessage(message.body, message.to, tuple(message.media))
+                        for message in exchange.messages
+                    ),
+                )
+            )
+        for event in (*found, *problems_of(exchange)):
+            console.print_json(events.to_record(event))
+
+    def delivered(self, exchange: Exchange, messages: Sequence[SentMessage]) -> None:
+        """The replies have come as far as they do."""
+        now = datetime.now(UTC)
+        for message in messages:
+            state = events.MessageState(
+                ts=now,
+                sid=message.sid,
+                direction="outbound-reply",
+                from_=message.from_,
+                to=message.to,
+                body=message.body,
+                status=message.status,
+                final=message.status in FINAL,
+                history=tuple(events.Step(status, now) for status in message.history),
+                error_code=message.error_code,
+                in_reply_to=exchange.sid,
+                source="callback",
+            )
+            console.print_json(events.to_record(state))
+
+
+def _fields(exchange: Exchange) -> list[tuple[str, str]]:
+    request = exchange.request
+    if request is None:
+        return []
+    raw = request.body.decode("utf-8", "replace") or urlsplit(request.url).query
+    return parse_qsl(raw, keep_blank_values=True)
+
+
+def _path(url: str) -> str:
+    return printable(urlsplit(url).path or "/")
+
+
+def _said(exchange: Exchange) -> str:
+    texts = [f'"{printable(message.body)}"' for message in exchange.messages]
+    return f"reply: {' '.join(texts)}" if texts else "no reply"

@@ -1,0 +1,31 @@
+"""The JSON view: one record per line, as they are stored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from smsquest_cli import console, events
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from smsquest_cli.eventlog import Stored
+    from smsquest_cli.views import Header
+
+
+class Records:
+    """Writes each event to standard output as a JSON object, flushed."""
+
+    def __init__(self, header: Header | None = None) -> None:
+        self._header = header
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is left behind."""
+
+    def show(self, batch: Sequence[Stored]) -> None:
+        """Write *batch*."""
+        for stored in batch:
+            console.print_json(events.to_record(stored.event))

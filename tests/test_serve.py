@@ -1,0 +1,294 @@
+"""``smsquest serve`` as its user runs it: real processes, real HTTP, real signals."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+from urllib.parse import urlencode, urlsplit
+
+import pytest
+
+FORM = {
+    "MessageSid": "SM" + "1" * 32,
+    "AccountSid": "AC" + "0" * 32,
+    "From": "+12025550143",
+    "To": "+12025550100",
+    "Body": "hello",
+    "NumMedia": "0",
+}
+
+
+def post(url, form, headers=()):
+    """POST *form* to *url* and return status and body."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
+    try:
+        connection.request(
+            "POST",
+            parts.path,
+            urlencode(form),
+            {"Content-Type": "application/x-www-form-urlencoded", **dict(headers)},
+        )
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
+
+
+def test_a_message_in_the_sandbox_is_answered_and_the_reply_delivered(serve, smsquest):
+    """The main job: an SMS arrives, TwiML goes back, the reply is queued, sent, delivered."""
+    listener = serve("--sandbox", "--port", 0)
+    ready = listener.ready
+
+    texted = smsquest("simulate", "hello quest", "--pace", "instant")
+
+    assert texted.returncode == 0, texted.stderr
+    inbound = listener.wait_for("inbound", body="hello quest")
+    reply = listener.wait_for("reply", in_reply_to=inbound["sid"])
+    delivered = listener.wait_for("status", status="delivered", in_reply_to=inbound["sid"])
+    assert (ready["mode"], ready["verify"], inbound["signature"]) == ("sandbox", True, "valid")
+    assert [message["body"] for message in reply["messages"]] == ["You said: hello quest"]
+    assert delivered["current"] == "delivered"
+
+
+def test_a_replys_statuses_come_in_their_order(serve, smsquest):
+    """The way of a reply is visible: queued, sent, delivered, each following the one before."""
+    listener = serve("--sandbox", "--port", 0)
+    assert listener.ready
+
+    smsquest("simulate", "hello", "--pace", "instant")
+    listener.wait_for("status", status="delivered")
+
+    statuses = [record for record in listener.records if record["type"] == "status"]
+    assert [record["status"] for record in statuses] == ["queued", "sent", "delivered"]
+    assert [record["previous"] for record in statuses[1:]] == ["queued", "sent"]
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "reason"),
+    [
+        (signal.SIGINT, 0, "interrupt"),
+        (signal.SIGTERM, 143, "terminate"),
+        (signal.SIGHUP, 129, "terminate"),
+    ],
+)
+def test_a_signal_ends_it_with_its_code_and_last_record(serve, number, code, reason):
+    """Ctrl-C is a normal end; a supervisor sees that it was its signal."""
+    listener = serve("--sandbox", "--port", 0)
+    assert listener.ready
+
+    assert listener.stop(number) == code
+    last = listener.records[-1]
+    assert (last["type"], last["reason"], last["restored"]) == ("stopped", reason, None)
+    assert "Traceback" not in listener.stderr
+
+
+def test_sigint_works_in_a_shells_background_job(environment, tmp_path):
+    """A background job of a shell ignores SIGINT; a serve there still stops by it."""
+    script = 'trap "" INT; exec "$0" -m smsquest_cli serve --sandbox --port 0 -o json'
+    process = subprocess.Popen(
+        ["sh", "-c", script, sys.executable],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        env=environment,
+        cwd=tmp_path,
+    )
+    assert json.loads(process.stdout.readline())["type"] == "ready"
+
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+
+    assert process.returncode == 0
+
+
+def test_the_ready_file_is_the_ready_record(serve, tmp_path):
+    """A script learns from the file what a JSON reader learns from the stream."""
+    listener = serve("--sandbox", "--port", 0, "--ready-file", tmp_path / "ready.json")
+
+    assert json.loads((tmp_path / "ready.json").read_text()) == listener.ready
+
+
+def test_until_stops_after_that_many_messages(serve, smsquest):
+    """``--until 2`` ends with 0 once two messages have come."""
+    listener = serve("--sandbox", "--port", 0, "--until", 2)
+    assert listener.ready
+
+    smsquest("simulate", "one", "--count", 2, "--pace", "instant")
+
+    assert listener.wait() == 0
+    last = listener.records[-1]
+    assert (last["reason"], last["inbound"]) == ("until", 2)
+
+
+def test_until_counts_only_what_matches(serve, smsquest):
+    """``--match`` lets other messages pass uncounted."""
+    listener = serve("--sandbox", "--port", 0, "--until", 1, "--match", r"\d{6}")
+    assert listener.ready
+
+    smsquest("simulate", "no code here", "--pace", "instant")
+    listener.wait_for("reply")
+    smsquest("simulate", "your code is 471100", "--pace", "instant")
+
+    assert listener.wait() == 0
+    assert listener.records[-1]["inbound"] == 2
+
+
+def test_a_timeout_gives_up_with_8(serve):
+    """Nothing in time is exit 8, with a problem that says what was missing."""
+    listener = serve("--sandbox", "--port", 0, "--until", 1, "--timeout", "0.2")
+
+    assert listener.wait() == 8
+    assert [r["id"] for r in listener.records if r["type"] == "problem"] == ["E1"]
+    assert listener.records[-1]["reason"] == "timeout"
+
+
+def test_the_reply_takes_placeholders(serve, smsquest):
+    """``--reply`` knows every parameter of the webhook."""
+    listener = serve("--sandbox", "--port", 0, "--reply", "{From} wrote {Body} & <more>")
+    assert listener.ready
+
+    smsquest("simulate", "hi", "--pace", "instant")
+
+    reply = listener.wait_for("reply")
+    assert reply["messages"][0]["body"] == "+12025550143 wrote hi & <more>"
+
+
+def test_no_reply_answers_with_an_empty_response(serve, smsquest):
+    """``--no-reply`` accepts a message and sends nothing."""
+    listener = serve("--sandbox", "--port", 0, "--no-reply")
+    assert listener.ready
+
+    smsquest("simulate", "hi", "--pace", "instant")
+
+    reply = listener.wait_for("reply")
+    assert (reply["messages"], reply["http_status"]) == ([], 200)
+
+
+def test_a_twiml_file_is_the_reply(serve, smsquest, tmp_path):
+    """``--twiml`` sends what the document says, with placeholders escaped for XML."""
+    (tmp_path / "two.xml").write_text(
+        "<Response><Message>one {Body}</Message><Message>two</Message></Response>"
+    )
+    listener = serve("--sandbox", "--port", 0, "--twiml", "two.xml")
+    assert listener.ready
+
+    smsquest("simulate", "a < b", "--pace", "instant")
+
+    reply = listener.wait_for("reply")
+    assert [message["body"] for message in reply["messages"]] == ["one a < b", "two"]
+
+
+def test_an_unsigned_request_is_refused_and_said(serve):
+    """A stranger gets 403; the stream says why."""
+    listener = serve("--sandbox", "--port", 0)
+
+    status, _ = post(listener.ready["webhook_url"], FORM)
+
+    assert status == 403
+    assert listener.wait_for("rejected")["reason"] == "unsigned"
+
+
+def test_no_verify_accepts_it_as_unchecked(serve):
+    """``--no-verify`` lets it in, and never calls it valid."""
+    listener = serve("--sandbox", "--port", 0, "--no-verify")
+
+    status, body = post(listener.ready["webhook_url"], FORM)
+
+    assert (status, "You said: hello" in body) == (200, True)
+    assert listener.wait_for("inbound")["signature"] == "unchecked"
+    assert listener.ready["verify"] is False
+
+
+def test_a_given_port_that_is_taken_is_exit_7_and_names_its_owner(serve):
+    """Who has the port is said; nothing of the server's own words appears."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        listener = serve("--sandbox", "--port", port)
+
+        assert listener.wait() == 7
+    assert re.search(rf"error\[A1\]: port {port} is taken \(.*pid \d+\)", listener.stderr)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--sandbox", "--no-tunnel"),
+        ("--sandbox", "--public-url", "https://example.com"),
+        ("--sandbox", "--reply", "x", "--no-reply"),
+        ("--sandbox", "--match", "x"),
+        ("--sandbox", "--resign"),
+        ("--sandbox", "--until", "1", "--match", "("),
+        ("--sandbox", "--reply", "{"),
+        ("--sandbox", "--twiml", "missing.xml"),
+        ("--sandbox", "--forward-to", "localhost:5000"),
+        ("--sandbox", "--timeout", "soon"),
+        ("--sandbox", "--store", "redis://localhost"),
+    ],
+)
+def test_what_cannot_be_is_one_line_and_exit_2(smsquest, options):
+    """Bad input gets one line with an id and the next step."""
+    done = smsquest("serve", *options)
+
+    assert done.returncode == 2
+    assert re.fullmatch(r"error\[U\d\]: [^\n]+\n", done.stderr), done.stderr
+
+
+def test_without_an_account_the_sandbox_is_named(smsquest):
+    """E1: no credentials is exit 3, and the way without an account is shown."""
+    done = smsquest("serve")
+
+    assert done.returncode == 3
+    assert "error[C1]" in done.stderr
+    assert "smsquest serve --sandbox" in done.stderr
+
+
+def test_no_tunnel_serves_this_computer_only(serve, smsquest):
+    """``--no-tunnel`` needs no account; simulate signs for it."""
+    listener = serve("--no-tunnel", "--port", 0)
+    ready = listener.ready
+
+    done = smsquest("simulate", "hi", "--pace", "instant")
+
+    assert done.returncode == 0, done.stderr
+    assert (ready["mode"], ready["number"], ready["sandbox"]) == ("local", None, None)
+    assert listener.wait_for("inbound")["signature"] == "valid"
+
+
+def test_a_public_url_without_tunnel_is_what_signatures_are_checked_against(serve, smsquest):
+    """``--no-tunnel --public-url``: somebody else's proxy is in front, and no number is touched."""
+    listener = serve("--no-tunnel", "--public-url", "https://proxy.example.com", "--port", 0)
+    assert listener.ready["webhook_url"] == "https://proxy.example.com/sms"
+
+    done = smsquest("simulate", "hi", "--pace", "instant")
+
+    assert done.returncode == 0, done.stderr
+    assert listener.wait_for("inbound")["signature"] == "valid"
+
+
+def test_the_lines_go_to_a_pipe_without_colour(environment, tmp_path, smsquest):
+    """Off a terminal each event is a line of its own, and no terminal code is among them."""
+    with (tmp_path / "sms.log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "smsquest_cli", "serve", "--sandbox", "--port", "0",
+             "--ready-file", "ready.json", "--until", "1"],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.PIPE,
+            env={**environment, "GITHUB_ACTIONS": "true"}, cwd=tmp_path,
+        )  # fmt: skip
+        line = process.stderr.readline()
+        while line and not (tmp_path / "ready.json").exists():
+            line = process.stderr.readline()
+        smsquest("simulate", "hello", "--pace", "instant")
+        rest = process.communicate(timeout=20)[1]
+
+    written = (tmp_path / "sms.log").read_text()
+    assert '"hello"' in written
+    assert "\x1b" not in written
+    assert b"\x1b" not in rest
+    assert process.returncode == 0
