@@ -7,23 +7,25 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import stat
-import subprocess
-import sys
-import threading
-import traceback
 from pathlib import Path
 
 import pytest
-from fake_ngrok.place import QUICK, TOKEN, agents_of, make_place, settings, wait_for
+from fake_ngrok.place import (
+    LOCAL,
+    QUICK,
+    TOKEN,
+    Upstream,
+    agents_of,
+    make_place,
+    refusal,
+    settings,
+)
 
 from smsquest_cli import wire
-from smsquest_cli.problems import TunnelError
-from smsquest_cli.tunnel import NgrokTunnel, Pace, ngrok
+from smsquest_cli.tunnel import NgrokFound, NgrokTunnel, Pace, find_ngrok
 
 HURRIED = Pace(version=20, startup=1, start=1)
-LOCAL = "http://127.0.0.1:9"
 
 
 @pytest.fixture
@@ -35,16 +37,6 @@ def place(tmp_path, monkeypatch):
     assert list((tmp_path / "state").glob("ngrok-agents/*")) == []
 
 
-def refusal(place, pace=QUICK, **changes):
-    """The problem with which opening fails."""
-    with pytest.raises(TunnelError) as caught:
-        NgrokTunnel.open(LOCAL, settings(place, **changes), pace=pace)
-    assert caught.value.exit_code == 6
-    shown = "".join(traceback.format_exception(caught.value))
-    assert TOKEN not in shown
-    return caught.value
-
-
 @pytest.fixture
 def tunnel(place):
     """An open tunnel to nobody."""
@@ -53,41 +45,9 @@ def tunnel(place):
     opened.close()
 
 
-class Upstream:
-    """A server that keeps the requests it gets."""
-
-    def __init__(self):
-        from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
-        self.got = got = []
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                got.append((self.path, body, self.headers["X-Twilio-Signature"]))
-                self.send_response(204)
-                self.end_headers()
-
-            def log_message(self, *args):
-                """Say nothing."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,))
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *exc):
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
-
-
-@pytest.mark.parametrize("fault", ["", "old", "garbage"])
+@pytest.mark.parametrize("fault", ["", "old", "garbage", "strict"])
 def test_what_is_posted_to_the_public_url_arrives_as_it_is(place, monkeypatch, fault):
-    """Also through an agent older than 3.30, and after a log line that is not UTF-8."""
+    """Also through an agent before 3.30, after a log line that is not UTF-8, without a field."""
     monkeypatch.setenv("FAKE_NGROK_FAULTS", fault)
 
     with Upstream() as upstream:
@@ -201,6 +161,24 @@ def test_the_token_of_the_users_own_file_is_used(place):
     assert path.read_text() == text
 
 
+def test_what_would_be_used_is_known_without_a_start(place):
+    """For a check of everything: the agent, its version, and where the authtoken is from."""
+    found = find_ngrok(settings(place))
+
+    assert found == NgrokFound(str(place / "ngrok"), "3.39.10", "NGROK_AUTHTOKEN")
+    assert not (place / "state").exists()
+
+
+def test_what_takes_long_is_said(place, monkeypatch):
+    """After a second of silence one wants to know what is waited for."""
+    monkeypatch.setenv("FAKE_NGROK_FAULTS", "slow=1.1")
+    said = []
+
+    NgrokTunnel.open(LOCAL, settings(place, say=said.append), pace=QUICK).close()
+
+    assert said == ["waiting for ngrok to open the tunnel …"]
+
+
 @pytest.mark.usefixtures("tunnel")
 def test_the_authtoken_is_on_no_command_line(place):
     """Everybody on a computer can read the command lines; the agent has it from its environment."""
@@ -253,184 +231,3 @@ def test_two_tunnels_of_one_process_have_an_agent_each(place, tunnel):
     left = agents_of(place)
 
     assert (len(agents), len(left), second.url != tunnel.url) == (2, 1, True)
-
-
-def test_close_is_quick_and_may_be_repeated(place, monkeypatch):
-    """Even an agent that ignores SIGTERM is gone in about two seconds."""
-    monkeypatch.setenv("FAKE_NGROK_FAULTS", "deaf")
-    tunnel = NgrokTunnel.open(LOCAL, settings(place), pace=QUICK)
-
-    closing = threading.Thread(target=tunnel.close)
-    closing.start()
-    closing.join(2.5)
-
-    assert not closing.is_alive()
-    assert agents_of(place) == []
-    tunnel.close()
-
-
-def test_ctrl_c_while_the_agent_starts_leaves_nothing(place, monkeypatch):
-    """Left alone, pyngrok keeps an agent whose start was interrupted."""
-    monkeypatch.setenv("FAKE_NGROK_FAULTS", "mute")
-
-    def press():
-        wait_for(lambda: agents_of(place))
-        os.kill(os.getpid(), signal.SIGINT)
-
-    presser = threading.Thread(target=press)
-    presser.start()
-    with pytest.raises(KeyboardInterrupt):
-        NgrokTunnel.open(LOCAL, settings(place), pace=QUICK)
-    presser.join()
-
-    assert agents_of(place) == []
-
-
-DRIVER = """
-import sys
-from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-from fake_ngrok.place import QUICK, settings
-from smsquest_cli.signals import Signals, Stopped
-from smsquest_cli.tunnel import NgrokTunnel
-tunnel = None
-with Signals() as signals:
-    try:
-        with signals.interruptible():
-            print("opening", flush=True)
-            tunnel = NgrokTunnel.open(
-                "http://127.0.0.1:9", settings(Path(sys.argv[2]), domain=sys.argv[3]), pace=QUICK
-            )
-        print(tunnel.url, flush=True)
-        signals.raised.wait(30)
-    except Stopped:
-        pass
-    finally:
-        if tunnel is not None:
-            tunnel.close()
-print("stopped", flush=True)
-"""
-
-
-@pytest.fixture
-def other_run(place):
-    """Another process with a tunnel, as ``other_run(domain)``."""
-    started = []
-
-    def run(domain=""):
-        command = [sys.executable, "-c", DRIVER, str(Path(__file__).parent), str(place), domain]
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        started.append(process)
-        assert process.stdout.readline() == "opening\n"
-        return process
-
-    yield run
-    for process in started:
-        process.kill()
-        process.communicate()
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_leaves_no_agent(place, other_run, number):
-    """While it is open, the agent outlives the signal and is ended by `close`."""
-    process = other_run()
-    process.stdout.readline()
-    process.send_signal(number)
-
-    assert process.communicate(timeout=15)[0] == "stopped\n"
-    assert agents_of(place) == []
-
-
-def test_a_signal_during_the_start_leaves_no_agent(place, other_run, monkeypatch):
-    """The wait is interrupted, the start ended, and then the signal goes on."""
-    monkeypatch.setenv("FAKE_NGROK_FAULTS", "mute")
-    process = other_run()
-    wait_for(lambda: agents_of(place))
-    process.send_signal(signal.SIGTERM)
-
-    assert process.communicate(timeout=15)[0] == "stopped\n"
-    assert agents_of(place) == []
-
-
-def test_the_agent_of_a_killed_run_is_ended_by_the_next(place, other_run):
-    """Only SIGKILL leaves one behind, and it would keep the address for itself."""
-    process = other_run()
-    process.stdout.readline()
-    process.kill()
-    process.wait()
-    (orphan,) = agents_of(place)
-    said = []
-
-    tunnel = NgrokTunnel.open(LOCAL, settings(place, say=said.append), pace=QUICK)
-    agents = agents_of(place)
-    tunnel.close()
-
-    assert said == ["ended an ngrok agent that a killed smsquest had left behind"]
-    assert (orphan in agents, len(agents)) == (False, 1)
-
-
-def test_a_process_that_is_not_the_recorded_agent_is_let_live(place):
-    """The pid of a record may be another program's by now."""
-    folder = place / "state" / "ngrok-agents"
-    folder.mkdir(parents=True)
-    record = {"identity": "former", "owner": 1, "owner_identity": "x", "since": "2026-01-01T00:00Z"}
-    (folder / f"{os.getpid()}.json").write_text(json.dumps({**record, "url": None}))
-    (folder / "x.json").write_text("[]")
-
-    NgrokTunnel.open(LOCAL, settings(place), pace=QUICK).close()
-
-    assert list(folder.iterdir()) == []
-
-
-def test_the_run_that_has_the_address_is_named(place, other_run, monkeypatch):
-    """E12: another smsquest of this computer serves the domain; its pid and start are said."""
-    process = other_run("me.ngrok-free.dev")
-    process.stdout.readline()
-    monkeypatch.setenv("FAKE_NGROK_FAULTS", "connect=334")
-
-    problem = refusal(place, domain="me.ngrok-free.dev")
-    process.terminate()
-    process.wait(15)
-
-    begin = "https://me.ngrok-free.dev is already online (334): smsquest pid "
-    assert problem.line.startswith(f"{begin}{process.pid} on this machine, since ")
-
-
-def test_an_agent_of_this_computer_that_has_the_address_is_named(place, monkeypatch):
-    """One that was started by hand is found by its page."""
-    with Upstream() as page:
-        page.server.RequestHandlerClass.do_GET = lambda self: (
-            self.send_response(200),
-            self.end_headers(),
-            self.wfile.write(b'{"tunnels": [{"public_url": "https://me.ngrok-free.dev"}]}'),
-        )
-        monkeypatch.setattr(ngrok, "INSPECTOR", page.url)
-        monkeypatch.setenv("FAKE_NGROK_FAULTS", "connect=334")
-
-        problem = refusal(place, domain="me.ngrok-free.dev")
-
-    assert f"(334): an ngrok agent on this machine, {page.url}." in problem.line
-
-
-def test_the_address_of_an_ended_orphan_may_take_a_moment(place, other_run, monkeypatch):
-    """It is free only when ngrok has noticed, so it is asked for again."""
-    process = other_run()
-    process.stdout.readline()
-    process.kill()
-    process.wait()
-    orphans = agents_of(place)
-    monkeypatch.setenv("FAKE_NGROK_FAULTS", "connect=334")
-
-    def free():
-        wait_for(lambda: set(agents_of(place)) - set(orphans))
-        os.environ["FAKE_NGROK_FAULTS"] = ""
-
-    freeing = threading.Thread(target=free)
-    freeing.start()
-    tunnel = NgrokTunnel.open(LOCAL, settings(place), pace=QUICK)
-    freeing.join()
-    tunnel.close()
-
-    assert tunnel.url.startswith("http://127.0.0.1:")

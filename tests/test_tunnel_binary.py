@@ -261,9 +261,7 @@ def test_no_agent_and_none_may_be_fetched(tmp_path, monkeypatch):
     """It is said how to install one."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
-    settings = NgrokSettings(
-        home=tmp_path, authtoken="t", may_download=False, environment={"PATH": ""}
-    )
+    settings = NgrokSettings(home=tmp_path, authtoken="t", may_download=False, search_path="")
 
     with pytest.raises(
         TunnelError, match=r"T16: ngrok cannot be used .* it is not installed"
@@ -282,6 +280,14 @@ def test_the_folder_of_the_agent(tmp_path, monkeypatch):
         assert agent_folder() == expected / "ngrok"
 
 
+def test_a_system_without_an_agent(monkeypatch):
+    """On it, pyngrok does not know where anything would be."""
+    monkeypatch.setattr("platform.system", lambda: "Plan9")
+
+    with pytest.raises(TunnelError, match=r'T16: ngrok cannot .*"plan9" is not a supported system'):
+        agent_folder()
+
+
 @pytest.mark.parametrize(
     ("text", "token"),
     [
@@ -298,7 +304,7 @@ def test_the_authtoken_in_the_users_settings(tmp_path, text, token):
     config = read_config(tmp_path)
 
     assert (config.exists, config.token) == (True, token)
-    assert config.for_agent(tmp_path / "home", version="3") == tmp_path / "ngrok.yml"
+    assert config.for_agent(tmp_path / "home", has_endpoints=True) == tmp_path / "ngrok.yml"
     assert "abc" not in repr(config)
 
 

@@ -7,14 +7,13 @@ import queue
 import signal
 import threading
 import time
+from dataclasses import replace
 
 import pytest
-from fake_ngrok.place import QUICK, agents_of, make_place, settings, wait_for
+from fake_ngrok.place import LOCAL, QUICK, agents_of, make_place, settings, wait_for
 
 from smsquest_cli.problems import LocalError, TunnelError
 from smsquest_cli.tunnel import NgrokTunnel
-
-LOCAL = "http://127.0.0.1:9"
 
 
 @pytest.fixture
@@ -114,7 +113,7 @@ def test_another_address_is_told_as_changed(place, open_tunnel, monkeypatch):
 
 def test_a_domain_is_never_exchanged_for_another(place, open_tunnel, monkeypatch):
     """Where --domain was given and is refused now, the tunnel is lost after a while."""
-    tunnel, told = open_tunnel(domain="me.ngrok-free.dev")
+    tunnel, told = open_tunnel(domain="me.ngrok-free.dev", pace=replace(QUICK, lost=1))
     monkeypatch.setenv("FAKE_NGROK_FAULTS", "unowned")
     kill_agents(place)
 
@@ -135,6 +134,18 @@ def test_a_refusal_that_no_restart_mends_is_the_end(place, open_tunnel, monkeypa
         "lost",
         "ngrok refused the authtoken (107: revoked or reset)",
     )
+
+
+def test_an_agent_that_has_been_removed_is_not_fetched_again(place, open_tunnel, capfd):
+    """An antivirus took it: pyngrok would fetch it anew, and write to standard output."""
+    _, told = open_tunnel()
+    (place / "ngrok").unlink()
+    kill_agents(place)
+
+    assert following(told)[0] == "down"
+    state, reason = following(told)
+    assert (state, reason.endswith(f"quarantined {place / 'ngrok'}")) == ("lost", True)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_an_address_that_is_not_free_yet_is_asked_for_again(place, open_tunnel, monkeypatch):

@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import Protocol
 
 from smsquest_cli.tunnel.given import GivenUrl, NoTunnel, public_url
-from smsquest_cli.tunnel.ngrok import NgrokSettings, NgrokTunnel
+from smsquest_cli.tunnel.ngrok import NgrokFound, NgrokSettings, NgrokTunnel, find_ngrok
 from smsquest_cli.tunnel.reach import self_test
 from smsquest_cli.tunnel.watch import Pace, TunnelChange
 
 __all__ = [
     "GivenUrl",
+    "NgrokFound",
     "NgrokSettings",
     "NgrokTunnel",
     "NoTunnel",
     "Pace",
     "Tunnel",
     "TunnelChange",
+    "find_ngrok",
     "public_url",
     "self_test",
 ]

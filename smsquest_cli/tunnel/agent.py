@@ -16,6 +16,8 @@ import threading
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from functools import partial
+from http import HTTPStatus
 from typing import IO, TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -145,6 +147,8 @@ def start(
     To be called in a thread that no signal reaches; *cancel* ends it early. Raises `NoAgentError`,
     and then no agent is left. *hear* is called from other threads and must not block.
     """
+    if not os.path.exists(launch.path):  # noqa: PTH110 - else pyngrok would fetch another
+        raise NoAgentError("vanished", "", seconds=0)
     connecting = _Connecting(launch, url)
     deadline = time.monotonic() + launch.seconds
     with tempfile.TemporaryFile() as last_words, loopback_unproxied(), ExitStack() as undo:
@@ -196,6 +200,7 @@ class _Connecting(threading.Thread):
     def run(self) -> None:
         """Connect; whatever is raised is kept for `failure`."""
         from pyngrok import conf, ngrok
+        from pyngrok.exception import PyngrokNgrokHTTPError
 
         launch = self._launch
         config = conf.PyngrokConfig(
@@ -210,17 +215,23 @@ class _Connecting(threading.Thread):
         # pyngrok writes it on the command line, for all to read; the agent has it from its
         # environment. Set only now: the constructor reads the environment too.
         config.auth_token = None
-        options: dict[str, Any] = {"inspect": False}  # the agent's page shows texts to any user
+        options: dict[str, Any] = {}
         address = launch.local_url  # with 127.0.0.1, as "localhost" may be ::1
         if not launch.has_endpoints:
             address = urlsplit(address).netloc
             options |= {"domain": urlsplit(self._url).netloc} if self._url else {}
         elif self._url:
             options |= {"url": self._url}
+        connect = partial(
+            ngrok.connect, address, name=f"smsquest-{os.getpid()}", pyngrok_config=config
+        )
         try:
-            self.endpoint = ngrok.connect(
-                address, name=f"smsquest-{os.getpid()}", pyngrok_config=config, **options
-            )
+            try:  # the agent's page would show the texts of messages to every user here
+                self.endpoint = connect(inspect=False, **options)
+            except PyngrokNgrokHTTPError as err:
+                if err.status_code != HTTPStatus.BAD_REQUEST:
+                    raise
+                self.endpoint = connect(**options)  # it does not know the field
         except BaseException as err:  # noqa: BLE001 - of seven kinds, and all mean the same
             self._error = err
         finally:

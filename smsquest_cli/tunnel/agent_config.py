@@ -5,9 +5,15 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from smsquest_cli.problems import TunnelError
 from smsquest_cli.runs import write_private
+
+# Version 3 of the file wants an ``agent``. No requests are kept for the agent's page: it would
+# show the texts of messages to every user of this computer.
+NEW: Final = 'version: "3"\nagent:\n  inspect_db_size: -1\n  update_check: false\n'
+OLD: Final = 'version: "2"\ninspect_db_size: -1\nupdate_check: false\n'
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +24,8 @@ class AgentConfig:
     exists: bool
     token: str | None = field(default=None, repr=False)
 
-    def for_agent(self, home: Path, *, version: str) -> Path:
-        """The file to start an agent with: the user's, else one of ours that says nothing.
+    def for_agent(self, home: Path, *, has_endpoints: bool) -> Path:
+        """The file to start an agent with: the user's, else one of ours that says little.
 
         pyngrok would write one into the user's folder, and one that older agents refuse.
         """
@@ -27,15 +33,22 @@ class AgentConfig:
             return self.path
         ours = home / "ngrok.yml"
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_private(ours, f'version: "{version}"\n')
+        write_private(ours, NEW if has_endpoints else OLD)
         return ours
 
 
 def agent_folder() -> Path:
-    """Where the agent keeps its ``ngrok.yml`` and pyngrok the agent."""
-    from pyngrok import installer
+    """Where the agent keeps its ``ngrok.yml`` and pyngrok the agent.
 
-    folder = Path(installer.get_default_ngrok_dir())
+    Raises `TunnelError` (T16) on a system for which pyngrok knows no agent.
+    """
+    from pyngrok import installer
+    from pyngrok.exception import PyngrokError
+
+    try:
+        folder = Path(installer.get_default_ngrok_dir())
+    except PyngrokError as err:
+        raise TunnelError("T16", path="ngrok", reason=str(err)) from err
     if folder.is_absolute():
         return folder
     return Path.home() / ".config" / folder  # XDG_CONFIG_HOME is set but empty or relative

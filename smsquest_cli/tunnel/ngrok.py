@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
 
 from smsquest_cli import wire
 from smsquest_cli.problems import TunnelError
@@ -15,12 +15,14 @@ from smsquest_cli.tunnel.refusals import Attempt, NoAgentError, problem_of
 from smsquest_cli.tunnel.watch import Pace, TunnelChange, Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
+
+    from smsquest_cli.tunnel.agent_config import AgentConfig
 
 INSPECTOR: Final = "http://127.0.0.1:4040"  # where the first agent on a computer listens
 RELEASE_TRIES: Final = 3  # ngrok frees the address of an agent that was killed after a moment
-T = TypeVar("T")
+SLOW_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +36,16 @@ class NgrokSettings:
     path: str | None = None  # of the agent; None: looked for
     may_download: bool = True
     say: Callable[[str], None] = lambda _line: None
-    environment: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
+    search_path: str | None = field(default_factory=lambda: os.environ.get("PATH"), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NgrokFound:
+    """The agent on this computer, and where its authtoken was found."""
+
+    path: str
+    version: str
+    token_source: str
 
 
 class NgrokTunnel:
@@ -71,7 +82,11 @@ class NgrokTunnel:
             for _pid in agent_records.end_orphans(settings.home):
                 begin.orphans += 1
                 settings.say("ended an ngrok agent that a killed smsquest had left behind")
-            _apart(lambda: watch.open(_wanted_url(settings.domain)), stopping)
+            _apart(
+                lambda: watch.open(_wanted_url(settings.domain)),
+                cancel=stopping,
+                slow=lambda: settings.say("waiting for ngrok to open the tunnel …"),
+            )
             watch.watch()
         except BaseException:
             watch.close()
@@ -88,33 +103,48 @@ class NgrokTunnel:
         self._watch.close()
 
 
+def find_ngrok(settings: NgrokSettings, *, pace: Pace | None = None) -> NgrokFound:
+    """What a tunnel would be opened with, without opening or fetching anything.
+
+    Raises the `TunnelError` with which opening would fail: T1, T3, T10, T16 or T20.
+    """
+    found, config = _look_for_agent(replace(settings, may_download=False), pace or Pace())
+    return NgrokFound(found.path, found.version, _token_source(settings, config))
+
+
+def _look_for_agent(settings: NgrokSettings, pace: Pace) -> tuple[binary.Binary, AgentConfig]:
+    """An agent that can be run and its settings; without an authtoken none is looked for."""
+    folder = agent_config.agent_folder()
+    config = agent_config.read_config(folder)
+    if not (settings.authtoken or config.token):
+        raise TunnelError("T1")
+    path = binary.find(settings.path, search_path=settings.search_path, folder=folder)
+    if path is None and not settings.may_download:
+        raise TunnelError("T16", path=binary.NAME, reason="it is not installed")
+    path = path or binary.download(folder, say=settings.say)
+    return binary.examine(path, timeout=pace.version), config
+
+
+def _token_source(settings: NgrokSettings, config: AgentConfig) -> str:
+    return settings.authtoken_source if settings.authtoken else str(config.path)
+
+
 class _Beginning:
     """Starts agents for one tunnel: looks for the authtoken and the agent once, then starts."""
 
     def __init__(
         self, local_url: str, settings: NgrokSettings, pace: Pace, cancel: threading.Event
     ) -> None:
-        """Find out what is needed; raises `TunnelError` before anything is fetched or started."""
-        folder = agent_config.agent_folder()
-        config = agent_config.read_config(folder)
-        if not (settings.authtoken or config.token):
-            raise TunnelError("T1")
-        path = binary.find(
-            settings.path, search_path=settings.environment.get("PATH"), folder=folder
-        )
-        if path is None and not settings.may_download:
-            raise TunnelError("T16", path=binary.NAME, reason="it is not installed")
-        path = path or binary.download(folder, say=settings.say)
-        found = binary.examine(path, timeout=pace.version)
+        """Find out what is needed; raises `TunnelError` before anything is started."""
+        found, config = _look_for_agent(settings, pace)
         self.orphans = 0
         self._cancel = cancel
+        self._release_seconds = pace.pauses[0]
         self._home = settings.home
         self._launch = agent.Launch(
             path=found.path,
             has_endpoints=found.has_endpoints,
-            config_path=config.for_agent(
-                settings.home, version="3" if found.has_endpoints else "2"
-            ),
+            config_path=config.for_agent(settings.home, has_endpoints=found.has_endpoints),
             local_url=local_url,
             home=settings.home,
             token=settings.authtoken,
@@ -127,7 +157,7 @@ class _Beginning:
             config_path=str(self._launch.config_path),
             url=_wanted_url(settings.domain),
             token=settings.authtoken or config.token,
-            token_source=settings.authtoken_source if settings.authtoken else str(config.path),
+            token_source=_token_source(settings, config),
             owner=self._owner,
         )
 
@@ -140,7 +170,7 @@ class _Beginning:
                 return agent.start(self._launch, url=url, cancel=self._cancel, hear=hear)
             except NoAgentError as failure:
                 problem = problem_of(failure, self._attempt)
-            if problem.id != "T4" or not tries or self._cancel.wait(1.0):
+            if problem.id != "T4" or not tries or self._cancel.wait(self._release_seconds):
                 raise problem
 
     def _owner(self, url: str | None) -> str:
@@ -171,10 +201,11 @@ def _wanted_url(domain: str | None) -> str | None:
     return domain.rstrip("/") if "://" in domain else f"https://{domain.strip('/')}"
 
 
-def _apart(work: Callable[[], T], cancel: threading.Event) -> None:
+def _apart(work: Callable[[], None], *, cancel: threading.Event, slow: Callable[[], None]) -> None:
     """Do *work* in a thread, so that a signal interrupts the wait for it and not the work itself.
 
-    Whatever ends the wait sets *cancel*, and passes when the work has ended.
+    Whatever ends the wait sets *cancel*, and passes when the work has ended. *slow* is called when
+    it takes longer than one waits without a word.
     """
     ended = threading.Event()
     failures: list[BaseException] = []
@@ -189,7 +220,9 @@ def _apart(work: Callable[[], T], cancel: threading.Event) -> None:
 
     try:
         threading.Thread(target=run, name="ngrok-start").start()
-        while not ended.wait(0.1):  # in steps, as Windows lets no Ctrl-C into a long wait
+        if not ended.wait(SLOW_SECONDS):
+            slow()
+        while not ended.wait(0.2):  # in steps, as Windows lets no Ctrl-C into a long wait
             pass
     except BaseException:
         cancel.set()

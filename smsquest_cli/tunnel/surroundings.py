@@ -17,7 +17,13 @@ _proxy_settings: dict[str, str | None] = {}
 
 
 def silence_pyngrok() -> None:
-    """Keep the agent's warnings, and the options of an endpoint, out of everybody's log."""
+    """Keep the agent's warnings and the options of an endpoint out of everybody's log.
+
+    And the progress of a download off standard output, should pyngrok miss the agent after all.
+    """
+    from pyngrok import installer
+
+    installer._print_progress_enabled = False  # noqa: SLF001
     logger = logging.getLogger("pyngrok")
     logger.propagate = False
     if not logger.handlers:  # without one, Python's handler of last resort writes to stderr

@@ -51,7 +51,7 @@ class Pace:
     startup: int = 15
     start: float = 40.0
     tick: float = 1.0
-    reconnect: float = 10.0  # that the agent may try by itself before it is started anew
+    reconnect: float = 16.0  # the agent tries by itself after 0.5, 1, 2, 4, 8 s; then anew
     pauses: tuple[float, ...] = (1.0, 2.0, 5.0)  # between starts; the last one again and again
     lost: float = 300.0
 
@@ -118,12 +118,13 @@ class Watch:
         if agent is not None:
             agent.close()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
-            self._thread.join(3.0)  # it may be in *verify*, and then ends after it
+            self._thread.join(1.0)  # it may be in *verify*, and then ends after it
 
     def _run(self) -> None:
         while not self._stopping.is_set():
+            before = self._wall()
             self._take_news()
-            self._notice_sleep()
+            self._notice_sleep(self._wall() - before)
             if self._down_since is not None and not self._stopping.is_set():
                 self._recover(self._down_since)
 
@@ -142,9 +143,10 @@ class Watch:
         elif news == ENDED:
             self._go_down("ngrok's agent ended", wait=0.0)
 
-    def _notice_sleep(self) -> None:
+    def _notice_sleep(self, waited: float) -> None:
+        """Compare the clocks; on Windows the steady one goes on in sleep, but a wait was long."""
         ahead = self._wall() - self._steady()
-        slept, self._ahead = ahead - self._ahead, ahead
+        slept, self._ahead = max(ahead - self._ahead, waited - self._pace.tick), ahead
         if slept > ASLEEP_SECONDS:
             online = self._online  # if it is, the agent has noticed nothing: *verify* decides
             self._go_down(f"this computer slept {_words(slept)}", wait=self._pace.reconnect)

@@ -330,7 +330,8 @@ class Agent:
 
     def create(self, kind, wanted):
         name, url = wanted.get("name"), wanted.get("url") or ""
-        unknown = sorted(set(wanted) - ENDPOINT_FIELDS) if kind == "endpoints" else []
+        known = ENDPOINT_FIELDS - ({"inspect"} if "strict" in FAULTS else set())
+        unknown = sorted(set(wanted) - known) if kind == "endpoints" else []
         upstream = (wanted.get("upstream") or {}).get("url")
         if kind == "tunnels":
             upstream = wanted.get("addr")

@@ -6,13 +6,19 @@ import os
 import sys
 import threading
 import time
+import traceback
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from smsquest_cli.tunnel import NgrokSettings, Pace
+import pytest
+
+from smsquest_cli.problems import TunnelError
+from smsquest_cli.tunnel import NgrokSettings, NgrokTunnel, Pace
 
 AGENT = Path(__file__).parent / "fake_ngrok.py"
+LOCAL = "http://127.0.0.1:9"  # where nobody listens
 TOKEN = "2abcdefgh1_ABCDEFGH1"
-QUICK = Pace(version=20, startup=10, start=20, tick=0.05, reconnect=0.6, pauses=(0.1,), lost=1.2)
+QUICK = Pace(version=20, startup=10, start=20, tick=0.05, reconnect=0.6, pauses=(0.1,), lost=30)
 
 
 def make_place(folder, monkeypatch):
@@ -31,6 +37,16 @@ def settings(place, **changes):
     """Settings for the agent in *place*."""
     values = {"authtoken": TOKEN, "path": str(place / "ngrok"), "may_download": False}
     return NgrokSettings(home=place / "state", **{**values, **changes})
+
+
+def refusal(place, pace=QUICK, **changes):
+    """The problem with which opening fails."""
+    with pytest.raises(TunnelError) as caught:
+        NgrokTunnel.open(LOCAL, settings(place, **changes), pace=pace)
+    assert caught.value.exit_code == 6
+    shown = "".join(traceback.format_exception(caught.value))
+    assert TOKEN not in shown
+    return caught.value
 
 
 def agents_of(place):
@@ -53,3 +69,33 @@ def wait_for(condition, timeout=15.0):
         assert time.monotonic() < deadline, "not in time"
         threading.Event().wait(0.01)
     return value
+
+
+class Upstream:
+    """A server that keeps the requests it gets."""
+
+    def __init__(self):
+        self.got = got = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                got.append((self.path, body, self.headers["X-Twilio-Signature"]))
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, *args):
+                """Say nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,))
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *exc):
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
