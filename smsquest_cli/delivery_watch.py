@@ -1,0 +1,267 @@
+"""Following deliveries: the event log as callbacks come in, Twilio's API for what they do not tell.
+
+Whoever watches sees one `events.MessageState` for each message at each change, and notes on what
+the statuses do not say (problems D1 and D4).
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from threading import Event
+from typing import TYPE_CHECKING, Final, Literal
+
+from smsquest_cli.credentials import masked
+from smsquest_cli.deliveries import INBOUND, KEEP, Deliveries
+from smsquest_cli.delivery_poll import PATIENCE, DeliveryPoll, Selection, state_of
+from smsquest_cli.events import MessageState, Problem
+from smsquest_cli.explanations import short
+from smsquest_cli.problems import CredentialsError, ExpectationError, TwilioRefusedError
+from smsquest_cli.statuses import FAILURE, SUCCESS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from smsquest_cli import events
+    from smsquest_cli.eventlog import EventLog
+    from smsquest_cli.problems import SmsquestError
+    from smsquest_cli.twilio_api import SentMessage, TwilioGateway
+
+Until = Literal["final", "sent", "delivered"]
+
+TYPES: Final = ("inbound", "reply", "status", "message")  # of the log, what tells of messages
+STUCK_AFTER: Final = timedelta(minutes=5)
+IDLE_SECONDS: Final = 30.0
+BEEN_SENT: Final = frozenset({"sent", "partially_delivered", *SUCCESS})
+
+
+class DeliveryWatch:
+    """The deliveries of the messages of *selection*.
+
+    *log* and *twilio* are the two sources, either may be None. *show* is given what is new: the
+    states of messages, and problems to note. *status_url* is where callbacks would come in.
+    """
+
+    def __init__(
+        self,
+        selection: Selection,
+        *,
+        log: EventLog | None,
+        twilio: TwilioGateway | None,
+        show: Callable[[Sequence[events.Event]], None],
+        interval: float = 5.0,
+        status_url: str | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._selection = selection
+        self._log = log
+        self._poll = DeliveryPoll(twilio, selection, interval=interval) if twilio else None
+        self._show = show
+        self._interval = interval
+        self._status_url = status_url
+        self._now = now
+        self._deliveries = Deliveries()
+        self._states: dict[str, MessageState] = {}  # of the messages that are wanted
+        self._recorded: set[str] = set()  # the messages of which the log tells
+        self._noted: set[str] = set()
+        self._cursor = 0
+
+    def once(self) -> None:
+        """Show each message once, as it stands now: asks Twilio about what is not final."""
+        self._update(self._read_past())
+        if self._poll is not None:
+            try:
+                self._update(self._take(self._poll.all_now(self._pending())))
+            except (TwilioRefusedError, CredentialsError) as err:
+                self._complain(err)
+        states = sorted(self._states.values(), key=lambda state: state.history[0].ts)
+        self._show([*states, *self._notes(states)])
+
+    def follow(self, *, until: Until | None = None, timeout: float | None = None) -> None:
+        """Show every change until *until* holds of all messages, or for *timeout* seconds.
+
+        Raises `ExpectationError` where *until* is given: E3 when all messages have come to an end
+        and one has failed, E1 when the time is up.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        changed = self._read_past()
+        while True:
+            news: list[events.Event] = [*self._update(changed), *self._notes(self._open())]
+            if news:
+                self._show(news)
+            if until is not None and self._reached(until):
+                return
+            if deadline is not None and time.monotonic() >= deadline:
+                if until is None:
+                    return
+                raise self._too_late(until, timeout or 0.0)
+            changed = self._answers() or self._wait(deadline)
+
+    # What is known
+
+    def _update(self, sids: Iterable[str]) -> list[MessageState]:
+        """The states of those of *sids* that are wanted, which have changed."""
+        at = self._now()
+        states = {sid: self._deliveries.state(sid, at=at) for sid in sids}
+        states = {sid: state for sid, state in states.items() if self._selection.covers(state)}
+        if self._poll is not None:
+            for sid, state in states.items():
+                self._poll.expect(state, called_back=self._deliveries.called_back(sid))
+        self._states |= states
+        if len(self._states) > 2 * KEEP:
+            self._states = {k: v for k, v in self._states.items() if k in self._deliveries}
+        return [*states.values()]
+
+    def _open(self) -> list[MessageState]:
+        return [state for state in self._states.values() if not state.final]
+
+    def _pending(self) -> list[str]:
+        known = [state.sid for state in self._open()]
+        return known + [sid for sid in self._selection.sids if sid not in self._states]
+
+    def _notes(self, states: Iterable[MessageState]) -> Iterator[Problem]:
+        """What the statuses of *states* do not say by themselves; each once."""
+        at = self._now()
+        for state in states:
+            stuck = at - state.history[-1].ts
+            if state.status == "sent" and stuck >= STUCK_AFTER and self._first(state.sid):
+                minutes = stuck // timedelta(minutes=1)
+                yield Problem.of(
+                    "D1", at=at, about=state.sid, sid=masked(state.sid), minutes=minutes
+                )
+            if self._lacks_callback(state, at) and self._first("D4"):
+                yield Problem.of(
+                    "D4",
+                    at=at,
+                    about=state.sid,
+                    sid=masked(state.sid),
+                    seconds=f"{self._interval:g}",
+                    url=self._status_url or "https://YOUR-ADDRESS/status",
+                )
+
+    def _lacks_callback(self, state: MessageState, at: datetime) -> bool:
+        """Whether a callback about the message should have come here by now, and did not."""
+        if self._poll is None or self._log is None or state.direction == INBOUND:
+            return False
+        if self._deliveries.called_back(state.sid):
+            return False
+        patience = timedelta(seconds=PATIENCE * self._interval)
+        return state.sid not in self._recorded or at - state.history[0].ts >= patience
+
+    def _first(self, note: str) -> bool:
+        fresh = note not in self._noted
+        self._noted.add(note)
+        return fresh
+
+    # The event log
+
+    def _read_past(self) -> list[str]:
+        """The messages of which the log tells, of those that are wanted."""
+        if self._log is None:
+            return []
+        self._cursor = self._log.head()
+        sids = [*self._selection.sids]
+        if not sids:
+            return self._read(0, since=self._selection.since)
+        changed = self._read(0, sids=sids)
+        at = self._now()
+        heard = [self._deliveries.state(sid, at=at).in_reply_to for sid in changed]
+        if heard := [sid for sid in heard if sid]:  # the texts of replies stand with these
+            self._read(0, sids=heard)
+        return changed
+
+    def _read(
+        self, after: int, *, sids: list[str] | None = None, since: datetime | None = None
+    ) -> list[str]:
+        assert self._log is not None
+        changed = []
+        while (batch := self._log.read(after, types=TYPES, sids=sids, since=since)).events:
+            for stored in batch.events:
+                if (sid := self._deliveries.apply(stored.event)) is not None:
+                    self._recorded.add(sid)
+                    changed.append(sid)
+            after = batch.cursor
+        self._cursor = max(self._cursor, batch.cursor)
+        return changed
+
+    def _wait(self, deadline: float | None) -> list[str]:
+        """The messages of which the log tells something new, after waiting for it."""
+        waits = [IDLE_SECONDS]
+        if deadline is not None:
+            waits.append(deadline - time.monotonic())
+        if self._poll is not None and (wait := self._poll.wait()) is not None:
+            waits.append(wait)
+        seconds = max(min(waits), 0.0)
+        if self._log is None:
+            Event().wait(seconds)
+            return []
+        self._log.wait(self._cursor, seconds)
+        return self._read(self._cursor)
+
+    # Twilio
+
+    def _answers(self) -> list[str]:
+        """The messages of which Twilio has told something new meanwhile."""
+        if self._poll is None:
+            return []
+        try:
+            changed = self._take(self._poll.answer())
+            self._poll.ask()
+        except (TwilioRefusedError, CredentialsError) as err:
+            self._complain(err)
+            self._poll = None
+            return []
+        if self._poll.outage is not None:
+            self._complain(self._poll.outage)
+        return changed
+
+    def _take(self, messages: Iterable[SentMessage]) -> list[str]:
+        changed = []
+        for message in messages:
+            state = state_of(message, at=self._now(), known=message.sid in self._deliveries)
+            if self._selection.covers(state):
+                news = self._deliveries.apply(state) is not None
+                if news:
+                    changed.append(state.sid)
+                if self._poll is not None:
+                    self._poll.told(state, news=news)
+        return changed
+
+    def _complain(self, err: SmsquestError) -> None:
+        """Say once that Twilio does not answer; where it is the only source, that is the end."""
+        if self._log is None and self._poll is not None and self._poll.outage is None:
+            raise err
+        if self._first(err.id):
+            self._show([Problem(ts=self._now(), id=err.id, severity="warning", line=err.line)])
+
+    # The end
+
+    def _reached(self, until: Until) -> bool:
+        missing = self._selection.sids - self._states.keys()
+        states = [*self._states.values()]
+        if not states or missing or not all(_settled(state, until) for state in states):
+            return False
+        failed = next((state for state in states if state.status in FAILURE), None)
+        if failed is None:
+            return True
+        code = failed.error_code
+        raise ExpectationError(
+            "E3",
+            sid=masked(failed.sid),
+            status=failed.status,
+            code=f" ({code})" if code else "",
+            cause=short(code) if code else "no reason given",
+        )
+
+    def _too_late(self, until: Until, seconds: float) -> ExpectationError:
+        late = [state for state in self._states.values() if not _settled(state, until)]
+        found = f"{masked(late[0].sid)} is {late[0].status}" if late else "no message"
+        more = f", and {len(late) - 1} more" if len(late) > 1 else ""
+        return ExpectationError("E1", expected=until, seconds=f"{seconds:g}", found=found + more)
+
+
+def _settled(state: MessageState, until: Until) -> bool:
+    """Whether waiting for *until* is over for this message, well or badly."""
+    if state.final:
+        return True
+    return until == "sent" and any(step.status in BEEN_SENT for step in state.history)

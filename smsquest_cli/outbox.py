@@ -1,0 +1,107 @@
+"""Sending a message: how it will travel, where its callbacks go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from smsquest_cli.delivery_poll import state_of
+from smsquest_cli.events import Problem
+from smsquest_cli.problems import UsageError
+from smsquest_cli.segments import GSM_7, segment
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from smsquest_cli.config import Settings
+    from smsquest_cli.events import MessageState
+    from smsquest_cli.runs import Run
+    from smsquest_cli.twilio_api import TwilioGateway
+
+NO_CALLBACK: Final = "none"
+SHOWN_OFFENDERS: Final = 5
+LONGEST_URL: Final = 4000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A message to be sent; *sender* is a number or the SID of a Messaging Service."""
+
+    body: str
+    to: str
+    sender: str
+    media: tuple[str, ...] = ()
+    status_callback: str | None = None
+
+
+def preview(body: str) -> str:
+    """How *body* will travel: ``1 segment · GSM-7 · 12 characters``."""
+    parts = segment(body)
+    plural = "" if parts.segments == 1 else "s"
+    characters = "1 character" if len(body) == 1 else f"{len(body)} characters"
+    return f"{parts.segments} segment{plural} · {parts.encoding} · {characters}"
+
+
+def note_on(body: str, *, at: datetime) -> Problem | None:
+    """D9, naming the characters that force UCS-2; None where none does."""
+    parts = segment(body)
+    if parts.encoding == GSM_7:
+        return None
+    found = [f'"{character}" at {position}' for position, character in parts.offenders]
+    offenders = ", ".join(found[:SHOWN_OFFENDERS])
+    if len(found) > SHOWN_OFFENDERS:
+        offenders += f" and {len(found) - SHOWN_OFFENDERS} more"
+    return Problem.of(
+        "D9",
+        at=at,
+        segments=parts.segments,
+        encoding=parts.encoding,
+        offenders=offenders,
+        gsm_segments=parts.gsm_segments,
+    )
+
+
+def callback_for(given: str | None, run: Run | None, settings: Settings) -> str | None:
+    """Where Twilio is to report the delivery: *given*, else the *run*, None for nowhere.
+
+    Raises `UsageError` (N10) where *given* is not an absolute URL that Twilio can use.
+    """
+    if given == NO_CALLBACK:
+        return None
+    if given is not None:
+        if reason := _unusable(given):
+            raise UsageError("N10", url=given, reason=reason)
+        return given
+    if run is None or (run.ready.mode == "local" and not settings.twilio_is_local):
+        return None
+    return run.ready.status_url
+
+
+def sender_for(given: str | None, run: Run | None, settings: Settings) -> str | None:
+    """The number or Messaging Service to send from, or None where nothing names one."""
+    if given is not None:
+        return given
+    return (run.ready.number if run else None) or settings.number
+
+
+def send(twilio: TwilioGateway, draft: Draft, *, at: datetime) -> MessageState:
+    """Send *draft*; the message as Twilio took it. Raises what `TwilioGateway.send` does."""
+    message = twilio.send(
+        draft.body,
+        to=draft.to,
+        from_=draft.sender,
+        media=draft.media,
+        status_callback=draft.status_callback,
+    )
+    return state_of(message, at=at, known=False)
+
+
+def _unusable(url: str) -> str | None:
+    """Why *url* cannot be a status callback, or None."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return "relative, or no http(s) URL"
+    if "_" in parts.hostname:
+        return "underscore in host"
+    return "too long" if len(url) > LONGEST_URL else None
