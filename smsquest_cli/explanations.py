@@ -67,7 +67,7 @@ class Explanation:
         lines = [*_wrapped(f"{self.code}  {self.title}", width, indent=len(self.code) + 2), ""]
         for name, value in parts:
             lines += _wrapped(f"{name:<4}{value}", width, indent=4)
-        return "\n".join(lines) + "\n"
+        return "\n".join(lines)
 
 
 def explain(code: str | int) -> Explanation | None:

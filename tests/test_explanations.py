@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -112,6 +114,32 @@ def test_the_text_is_wrapped_to_the_terminal():
     assert narrow.startswith("N4  A Messaging Service answers for the\n    number\n\n")
     assert " ".join(narrow.split()) == " ".join(wide.split())
     assert len(wide.splitlines()) == 6
+
+
+def test_the_command_explains_a_code(smsquest):
+    """Text for people, on standard output, unwrapped in a pipe."""
+    done = smsquest("explain", "30007")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == explain(30007).text() + "\n"
+
+
+def test_the_command_explains_a_code_to_programs(smsquest):
+    """One JSON document."""
+    done = smsquest("explain", "ngrok-334", "--output", "json")
+
+    assert done.returncode == 0
+    assert json.loads(done.stdout) == asdict(explain("ERR_NGROK_334"))
+
+
+def test_the_command_says_where_to_look_for_an_unknown_code(smsquest):
+    """Exit 2, with the address of Twilio's own page; a record for programs."""
+    done = smsquest("explain", "99999", "--output", "json")
+
+    assert done.returncode == 2
+    assert "error[U7]" in done.stderr
+    assert "https://www.twilio.com/docs/api/errors/99999" in done.stderr
+    assert json.loads(done.stdout)["id"] == "U7"
 
 
 def test_a_problem_without_a_page_says_none():

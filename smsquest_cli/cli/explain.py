@@ -1,0 +1,39 @@
+"""``smsquest explain``: what a code means, offline."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from smsquest_cli.cli.options import Invocation, TextJson
+
+
+def explain(
+    ctx: typer.Context,
+    code: Annotated[
+        str,
+        typer.Argument(
+            metavar="CODE",
+            help="A Twilio error (30007), an ngrok error (ERR_NGROK_334), or ours (N4).",
+        ),
+    ],
+    output: TextJson = "text",
+) -> None:
+    """Say what an error code means and what to do; works offline."""
+    from dataclasses import asdict
+
+    from smsquest_cli import console, explanations
+    from smsquest_cli.problems import UsageError
+
+    invocation: Invocation = ctx.obj
+    invocation.output = output
+    explanation = explanations.explain(code)
+    if explanation is None:
+        raise UsageError("U7", code=code, url=explanations.page_of(code))
+    if output == "json":
+        console.print_json(asdict(explanation))
+    else:
+        width = console.width() if console.is_terminal(sys.stdout) else None
+        console.print_text(explanation.text(width))
