@@ -24,8 +24,9 @@ from fake_ngrok.place import (
     settings,
     wait_for,
 )
+from pyngrok import process
 
-from smsquest_cli.tunnel import NgrokTunnel, ngrok
+from smsquest_cli.tunnel import NgrokTunnel, agent, ngrok
 
 
 @pytest.fixture
@@ -96,52 +97,99 @@ print("stopped", flush=True)
 
 @pytest.fixture
 def other_run(place):
-    """Another process with a tunnel, as ``other_run(domain)``."""
+    """Another process with a tunnel, as ``other_run(domain, *command before it)``."""
     started = []
 
-    def run(domain=""):
-        command = [sys.executable, "-c", DRIVER, str(Path(__file__).parent), str(place), domain]
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        started.append(process)
-        assert process.stdout.readline() == "opening\n"
-        return process
+    def begin(domain="", *before):
+        driver = [sys.executable, "-c", DRIVER, str(Path(__file__).parent), str(place), domain]
+        run = subprocess.Popen([*before, *driver], stdout=subprocess.PIPE, text=True)
+        started.append(run)
+        assert run.stdout.readline() == "opening\n"
+        return run
 
-    yield run
-    for process in started:
-        process.kill()
-        process.communicate()
+    yield begin
+    for run in started:
+        run.kill()
+        run.communicate()
+
+
+def test_a_start_that_another_one_holds_up_leaves_nothing(place, monkeypatch):
+    """A start elsewhere in this process has pyngrok's lock; what comes too late is ended."""
+    monkeypatch.setattr(agent, "APPEAR_SECONDS", 0.2)
+    began, release = threading.Event(), threading.Event()
+    started = process._start_process
+
+    def starting(config):
+        began.set()
+        return started(config)
+
+    def hold():
+        with process._current_processes_lock:
+            release.wait(20)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    problem = refusal(place)
+    monkeypatch.setattr(process, "_start_process", starting)
+    release.set()
+    holder.join()
+
+    assert problem.id == "T18"
+    assert began.wait(15)
+    wait_for(lambda: not [t for t in threading.enumerate() if t.name == "ngrok-connect"])
+    assert agents_of(place) == []
+
+
+def test_ctrl_c_before_there_is_a_process(place):
+    """The start is waited for, and what it starts is ended."""
+    with process._current_processes_lock:
+        presser = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+        presser.start()
+        with pytest.raises(KeyboardInterrupt):
+            NgrokTunnel.open(LOCAL, settings(place), pace=QUICK)
+        presser.join()
+
+    wait_for(lambda: not [t for t in threading.enumerate() if t.name == "ngrok-connect"])
+    assert agents_of(place) == []
+
+
+def test_there_may_be_no_standard_error(other_run):
+    """As under some supervisors; the agent then has none either."""
+    run = other_run("", "/bin/sh", "-c", 'exec "$@" 2>&-', "sh")
+    assert run.stdout.readline().startswith("http://127.0.0.1:")
+    run.terminate()
+
+    assert run.communicate(timeout=15)[0] == "stopped\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_leaves_no_agent(place, other_run, number):
     """While it is open, the agent outlives the signal and is ended by `close`."""
-    process = other_run()
-    process.stdout.readline()
-    process.send_signal(number)
+    run = other_run()
+    run.stdout.readline()
+    run.send_signal(number)
 
-    assert process.communicate(timeout=15)[0] == "stopped\n"
+    assert run.communicate(timeout=15)[0] == "stopped\n"
     assert agents_of(place) == []
 
 
 def test_a_signal_during_the_start_leaves_no_agent(place, other_run, monkeypatch):
     """The wait is interrupted, the start ended, and then the signal goes on."""
     monkeypatch.setenv("FAKE_NGROK_FAULTS", "mute")
-    process = other_run()
+    run = other_run()
     wait_for(lambda: agents_of(place))
-    process.send_signal(signal.SIGTERM)
+    run.send_signal(signal.SIGTERM)
 
-    assert process.communicate(timeout=15)[0] == "stopped\n"
+    assert run.communicate(timeout=15)[0] == "stopped\n"
     assert agents_of(place) == []
 
 
 def test_the_agent_of_a_killed_run_is_ended_by_the_next(place, other_run):
     """Only SIGKILL leaves one behind, and it would keep the address for itself."""
-    process = other_run()
-    process.stdout.readline()
-    process.kill()
-    process.wait()
+    run = other_run()
+    run.stdout.readline()
+    run.kill()
+    run.wait()
     (orphan,) = agents_of(place)
     said = []
 
@@ -168,16 +216,16 @@ def test_a_process_that_is_not_the_recorded_agent_is_let_live(place):
 
 def test_the_run_that_has_the_address_is_named(place, other_run, monkeypatch):
     """E12: another smsquest of this computer serves the domain; its pid and start are said."""
-    process = other_run("me.ngrok-free.dev")
-    process.stdout.readline()
+    run = other_run("me.ngrok-free.dev")
+    run.stdout.readline()
     monkeypatch.setenv("FAKE_NGROK_FAULTS", "connect=334")
 
     problem = refusal(place, domain="me.ngrok-free.dev")
-    process.terminate()
-    process.wait(15)
+    run.terminate()
+    run.wait(15)
 
     begin = "https://me.ngrok-free.dev is already online (334): smsquest pid "
-    assert problem.line.startswith(f"{begin}{process.pid} on this machine, since ")
+    assert problem.line.startswith(f"{begin}{run.pid} on this machine, since ")
 
 
 def test_an_agent_of_this_computer_that_has_the_address_is_named(place, monkeypatch):
@@ -198,10 +246,10 @@ def test_an_agent_of_this_computer_that_has_the_address_is_named(place, monkeypa
 
 def test_the_address_of_an_ended_orphan_may_take_a_moment(place, other_run, monkeypatch):
     """It is free only when ngrok has noticed, so it is asked for again."""
-    process = other_run()
-    process.stdout.readline()
-    process.kill()
-    process.wait()
+    run = other_run()
+    run.stdout.readline()
+    run.kill()
+    run.wait()
     orphans = agents_of(place)
     monkeypatch.setenv("FAKE_NGROK_FAULTS", "connect=334")
 

@@ -14,6 +14,7 @@ from fake_ngrok.place import LOCAL, QUICK, agents_of, make_place, settings, wait
 
 from smsquest_cli.problems import LocalError, TunnelError
 from smsquest_cli.tunnel import NgrokTunnel
+from smsquest_cli.tunnel.watch import Watch
 
 
 @pytest.fixture
@@ -178,6 +179,45 @@ def test_it_is_up_only_when_it_leads_here(place, open_tunnel):
     assert told.empty()
     reachable.set()
     assert following(told) == ("up", "")
+
+
+def test_an_agent_that_dies_again_is_replaced_again(place, open_tunnel):
+    """Also before the first replacement was found to lead here."""
+    asked = queue.SimpleQueue()
+    reachable = threading.Event()
+
+    def verify(url):
+        asked.put(url)
+        if not reachable.is_set():
+            raise TunnelError("T19", url=url, reason="no answer in time")
+
+    _, told = open_tunnel(verify=verify, pace=replace(QUICK, reconnect=60))
+    kill_agents(place)
+    assert following(told)[0] == "down"
+    asked.get(timeout=15)
+    first = wait_for(lambda: agents_of(place))
+    kill_agents(place)
+    wait_for(lambda: set(agents_of(place)) - set(first))
+    reachable.set()
+
+    assert following(told) == ("up", "")
+
+
+def test_an_agent_that_comes_after_the_end_is_ended():
+    """Whoever closes the tunnel meanwhile does not see it."""
+    stopping, closed = threading.Event(), threading.Event()
+
+    class Late:
+        url = LOCAL
+        close = closed.set
+
+    def begin(_url, _hear):
+        stopping.set()
+        return Late()
+
+    Watch(begin, stopping=stopping, tell=None, verify=None, pace=QUICK).open(None)
+
+    assert closed.is_set()
 
 
 def test_a_computer_that_slept_is_noticed_by_its_clock(open_tunnel):

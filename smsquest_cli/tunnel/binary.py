@@ -8,9 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import tarfile
 import tempfile
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
@@ -103,6 +101,8 @@ def download(folder: Path, *, say: Callable[[str], None]) -> str:
     pyngrok knows the address. Its own installer writes to standard output and to a fixed name in
     the shared temporary folder, where others could exchange it; and half a file may remain.
     """
+    import tarfile
+    import zipfile
     from urllib.request import urlopen
 
     from pyngrok import installer
@@ -132,6 +132,9 @@ def download(folder: Path, *, say: Callable[[str], None]) -> str:
 
 def _unpack(archive: Path, target: Path) -> None:
     """Write the one file that is wanted out of *archive*, whatever else it holds."""
+    import tarfile
+    import zipfile
+
     with target.open("wb") as out:
         if archive.suffix == ".zip":
             with zipfile.ZipFile(archive) as zipped, zipped.open(NAME) as member:

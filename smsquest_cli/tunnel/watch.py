@@ -184,9 +184,9 @@ class Watch:
         return True
 
     def _start_again(self) -> None:
-        url, self._online = self.url, False
-        if self.agent is not None:
-            self.agent.close()
+        assert self.agent is not None
+        url, self._online = self.agent.url, False
+        self.agent.close()
         try:
             try:
                 self._start(url)
@@ -221,8 +221,8 @@ class Watch:
     def _give_up(self, reason: str) -> None:
         self._tell("lost", reason)
         self._stopping.set()
-        if self.agent is not None:
-            self.agent.close()
+        assert self.agent is not None
+        self.agent.close()
 
     def _tell(self, state: str, reason: str) -> None:
         if self._stopping.is_set():
