@@ -1,0 +1,235 @@
+"""``smsquest simulate`` as its user runs it: against a serve, and as Twilio against any app."""
+
+from __future__ import annotations
+
+import json
+import threading
+from contextlib import contextmanager
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+
+import pytest
+from flask import Flask, Response, request
+from twilio.request_validator import RequestValidator
+
+TOKEN = "0" * 32
+
+
+class Quiet(WSGIRequestHandler):
+    def log_message(self, *_):
+        """Keep the test's output clean."""
+
+
+@contextmanager
+def served(app):
+    """The URL of *app* while it runs in a thread of this process."""
+    server = make_server("127.0.0.1", 0, app, handler_class=Quiet)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def an_app(answer="<Response><Message action='/status'>Welcome!</Message></Response>", **kind):
+    """A Flask app of somebody else's that checks signatures and remembers statuses."""
+    app = Flask("theirs")
+    app.statuses = []
+
+    def genuine():
+        signature = request.headers.get("X-Twilio-Signature", "")
+        return RequestValidator(TOKEN).validate(request.url, request.form, signature)
+
+    @app.post("/sms")
+    def sms():
+        if not genuine():
+            return "who are you?", 403
+        return Response(answer, **{"mimetype": "text/xml", **kind})
+
+    @app.post("/status")
+    def status():
+        assert genuine()
+        app.statuses.append(request.form["MessageStatus"])
+        return "", 204
+
+    return app
+
+
+def test_any_app_gets_a_signed_message_and_the_callbacks_that_it_asks_for(smsquest):
+    """With --url the command is Twilio: signature, TwiML, status callbacks."""
+    app = an_app()
+    with served(app) as url:
+        done = smsquest("simulate", "JOIN", "--url", f"{url}/sms", "--pace", "instant")
+
+    assert done.returncode == 0, done.stderr
+    assert 'reply: "Welcome!"' in done.stdout
+    assert app.statuses == ["queued", "sent", "delivered"]
+
+
+def test_an_undelivered_reply_is_told_to_the_app_and_to_us(smsquest):
+    """A scenario is how the day of the reply goes."""
+    app = an_app()
+    with served(app) as url:
+        done = smsquest(
+            "simulate", "x", "--url", f"{url}/sms", "--pace", "instant",
+            "--scenario", "undelivered:30003",
+        )  # fmt: skip
+
+    assert app.statuses[-1] == "undelivered"
+    assert "30003" in done.stdout
+
+
+@pytest.mark.parametrize(("pattern", "code"), [("[Ww]elcome", 0), ("Goodbye", 8)])
+def test_expect_decides_the_exit_code(smsquest, pattern, code):
+    """A script fails when the reply is not what it should be."""
+    with served(an_app()) as url:
+        done = smsquest(
+            "simulate", "x", "--url", f"{url}/sms", "--pace", "instant", "--expect", pattern
+        )
+
+    assert done.returncode == code
+    assert ("error[E2]" in done.stderr) == (code == 8)
+
+
+def test_an_app_that_twilio_could_not_use_is_exit_8_with_the_reason(smsquest):
+    """JSON instead of TwiML is named, with the way to mend it."""
+    with served(an_app('{"reply": "hi"}', mimetype="application/json")) as url:
+        done = smsquest("simulate", "x", "--url", f"{url}/sms", "--pace", "instant")
+
+    assert done.returncode == 8
+    assert "error[R1]: your app replied application/json" in done.stderr
+
+
+def test_nobody_there_is_exit_8(smsquest):
+    """An app that does not run is no traceback."""
+    with served(an_app()) as url:
+        pass
+    done = smsquest("simulate", "x", "--url", f"{url}/sms", "--pace", "instant")
+
+    assert done.returncode == 8
+    assert "no answer" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_unsigned_is_what_a_stranger_sends(smsquest):
+    """The app's own check is put to the test; being refused is what is wanted."""
+    with served(an_app()) as url:
+        done = smsquest("simulate", "x", "--url", f"{url}/sms", "--unsigned", "--pace", "instant")
+
+    assert "403" in done.stdout
+    assert done.returncode == 0
+
+
+def test_show_request_shows_every_field_and_the_answer(smsquest):
+    """A learner sees what Twilio sends, and what came back."""
+    with served(an_app()) as url:
+        done = smsquest(
+            "simulate", "hello quest", "--url", f"{url}/sms", "--show-request", "--pace", "instant"
+        )
+
+    for part in ("X-Twilio-Signature:", "Body              hello quest", "<Response>", "text/xml"):
+        assert part in done.stdout
+
+
+def test_json_is_records_and_nothing_else(smsquest):
+    """Each line of standard output is one record of a known type."""
+    with served(an_app()) as url:
+        done = smsquest("simulate", "x", "--url", f"{url}/sms", "--pace", "instant", "-o", "json")
+
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    kinds = [record["type"] for record in records if record.get("severity") != "note"]
+    assert kinds == ["inbound", "reply", "message"]
+    assert records[-1]["status"] == "delivered"
+    assert [step["status"] for step in records[-1]["history"]] == ["queued", "sent", "delivered"]
+
+
+def test_standard_input_loses_one_newline(serve, smsquest):
+    """``echo hello | smsquest simulate -`` sends "hello"."""
+    listener = serve("--sandbox", "--port", 0)
+    assert listener.ready
+
+    smsquest("simulate", "-", "--pace", "instant", input="two\nlines\n")
+
+    assert listener.wait_for("inbound")["body"] == "two\nlines"
+
+
+def test_param_and_media_reach_the_webhook(serve, smsquest):
+    """Any field of Twilio's can be set, and attachments come as Twilio sends them."""
+    listener = serve("--sandbox", "--port", 0, "--reply", "{FromCity} {NumMedia}")
+    assert listener.ready
+
+    smsquest(
+        "simulate", "look", "--param", "FromCity=Berlin", "--media", "https://example.com/a.png",
+        "--pace", "instant",
+    )  # fmt: skip
+
+    inbound = listener.wait_for("inbound")
+    assert [media["url"] for media in inbound["media"]] == ["https://example.com/a.png"]
+    assert listener.wait_for("reply")["messages"][0]["body"] == "Berlin 1"
+
+
+def test_stop_opts_out_and_its_reply_fails(serve, smsquest):
+    """What Twilio does about STOP: it blocks, and a reply comes back failed with 21610."""
+    listener = serve("--sandbox", "--port", 0)
+    assert listener.ready
+
+    done = smsquest("simulate", "STOP", "--pace", "instant")
+
+    assert listener.wait_for("inbound")["opt_out"] == "STOP"
+    assert listener.wait_for("status", status="failed")["error_code"] == 21610
+    assert "note[D8]" in done.stderr
+
+
+def test_get_carries_the_fields_in_the_address(serve, smsquest):
+    """The exercise by GET: same message, same answer."""
+    listener = serve("--sandbox", "--port", 0)
+    assert listener.ready
+
+    done = smsquest("simulate", "by GET & more", "--method", "GET", "--pace", "instant")
+
+    assert listener.wait_for("inbound", method="GET")["body"] == "by GET & more"
+    assert 'reply: "You said: by GET & more"' in done.stdout
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--scenario", "nonsense"),
+        ("--param", "novalue"),
+        ("--expect", "("),
+        ("--url", "ftp://example.com"),
+        (),
+    ],
+)
+def test_what_cannot_be_is_one_line_and_exit_2(smsquest, options):
+    """Bad input, and nobody to text to, is one line with an id."""
+    done = smsquest("simulate", "x", *options)
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("error[U")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_number_that_the_sandbox_has_not_is_named(serve, smsquest):
+    """A typing mistake in --to is N2 and exit 5, with the closest number."""
+    listener = serve("--sandbox", "--port", 0)
+    assert listener.ready
+
+    done = smsquest("simulate", "x", "--to", "+12025550101")
+
+    assert done.returncode == 5
+    assert "+12025550100" in done.stderr
+
+
+def test_many_messages_all_arrive(serve, smsquest):
+    """``--count`` sends them one after the other, each with a SID of its own."""
+    listener = serve("--sandbox", "--port", 0, "--until", 20)
+    assert listener.ready
+
+    smsquest("simulate", "x", "--count", 20, "--pace", "instant")
+
+    assert listener.wait() == 0
+    sids = [record["sid"] for record in listener.records if record["type"] == "inbound"]
+    assert len(set(sids)) == 20
