@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from smsquest_cli.delivery_poll import state_of
-from smsquest_cli.events import Problem
-from smsquest_cli.problems import UsageError
+from smsquest_cli.credentials import masked
+from smsquest_cli.events import MessageState, Problem, Step
+from smsquest_cli.problems import NumberError, UsageError
 from smsquest_cli.segments import GSM_7, segment
+from smsquest_cli.statuses import FINAL
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from smsquest_cli.config import Settings
-    from smsquest_cli.events import MessageState
     from smsquest_cli.runs import Run
     from smsquest_cli.twilio_api import TwilioGateway
 
@@ -78,11 +78,20 @@ def callback_for(given: str | None, run: Run | None, settings: Settings) -> str 
     return run.ready.status_url
 
 
-def sender_for(given: str | None, run: Run | None, settings: Settings) -> str | None:
-    """The number or Messaging Service to send from, or None where nothing names one."""
-    if given is not None:
-        return given
-    return (run.ready.number if run else None) or settings.number
+def sender_for(given: str | None, settings: Settings, twilio: TwilioGateway) -> str:
+    """The number or Messaging Service to send from: *given*, the settings', the only one there is.
+
+    Raises `NumberError`: N1 where there are several numbers, N3 where there is none.
+    """
+    if sender := given or settings.number:
+        return sender
+    able = [number.phone_number for number in twilio.numbers() if number.sms]
+    account = masked(settings.account_sid or "")
+    if not able:
+        raise NumberError("N3", account=account)
+    if len(able) > 1:
+        raise NumberError("N1", count=len(able), account=account, candidates=", ".join(able))
+    return able[0]
 
 
 def send(twilio: TwilioGateway, draft: Draft, *, at: datetime) -> MessageState:
@@ -94,7 +103,19 @@ def send(twilio: TwilioGateway, draft: Draft, *, at: datetime) -> MessageState:
         media=draft.media,
         status_callback=draft.status_callback,
     )
-    return state_of(message, at=at, known=False)
+    return MessageState(
+        ts=at,
+        sid=message.sid,
+        direction=message.direction,
+        from_=message.from_,
+        to=message.to,
+        body=message.body,
+        status=message.status,
+        final=message.status in FINAL,
+        history=(Step(message.status, at),),
+        error_code=message.error_code,
+        source="poll",
+    )
 
 
 def _unusable(url: str) -> str | None:

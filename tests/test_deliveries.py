@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smsquest_cli import statuses
-from smsquest_cli.deliveries import Deliveries
+from smsquest_cli.delivery_watch.deliveries import Deliveries
 from smsquest_cli.events import Inbound, MessageState, OutgoingMessage, Reply, Status, Step, Stopped
 
 T0 = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from smsquest_cli.delivery_poll import LIST_LIMIT, Selection, state_of
-from smsquest_cli.delivery_watch import DeliveryWatch
+from smsquest_cli.delivery_watch import DeliveryWatch, Selection
+from smsquest_cli.delivery_watch.poll import LIST_LIMIT, state_of
 from smsquest_cli.eventlog import Entry, open_log
 from smsquest_cli.events import MessageState, Problem, Status
 from smsquest_cli.problems import CredentialsError, ExpectationError, TwilioRefusedError

@@ -12,8 +12,8 @@ from threading import Event
 from typing import TYPE_CHECKING, Final, Literal
 
 from smsquest_cli.credentials import masked
-from smsquest_cli.deliveries import INBOUND, KEEP, Deliveries
-from smsquest_cli.delivery_poll import PATIENCE, DeliveryPoll, Selection, state_of
+from smsquest_cli.delivery_watch.deliveries import INBOUND, KEEP, Deliveries
+from smsquest_cli.delivery_watch.poll import PATIENCE, DeliveryPoll, Selection, state_of
 from smsquest_cli.events import MessageState, Problem
 from smsquest_cli.explanations import short
 from smsquest_cli.problems import CredentialsError, ExpectationError, TwilioRefusedError

@@ -7,9 +7,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from smsquest_cli.deliveries import INBOUND, POLL
+from smsquest_cli.delivery_watch.agenda import LISTING, Agenda, Inquiry
+from smsquest_cli.delivery_watch.deliveries import INBOUND, POLL
 from smsquest_cli.events import MessageState, Step
-from smsquest_cli.polling import LISTING, Agenda, Inquiry
 from smsquest_cli.problems import CredentialsError, TwilioRefusedError
 from smsquest_cli.statuses import FINAL
 

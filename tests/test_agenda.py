@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smsquest_cli.polling import LISTING, LONGEST_WAIT, Agenda, Inquiry
+from smsquest_cli.delivery_watch.agenda import LISTING, LONGEST_WAIT, Agenda, Inquiry
 
 
 def test_a_message_is_asked_for_when_it_is_due_and_not_before():
