@@ -53,6 +53,7 @@ class SmsquestError(Exception):
     """
 
     exit_code: ClassVar[int] = 1
+    severity: ClassVar[str] = "error"  # what ends a command is one, also what else is but noted
 
     def __init__(self, problem_id: str, /, **values: object) -> None:
         self.id = problem_id
@@ -66,11 +67,6 @@ class SmsquestError(Exception):
         error.id, error.line = problem_id, line
         Exception.__init__(error, f"{problem_id}: {line}")
         return error
-
-    @property
-    def severity(self) -> str:
-        """``error`` or ``warning`` or ``note``, from the catalogue."""
-        return catalogue()[self.id].severity
 
 
 class UsageError(SmsquestError):

@@ -133,6 +133,12 @@ def test_a_kind_of_problem_has_its_exit_code(kind, code):
     assert str(problem) == "U1: no message here begins with SM12345678. Recent ones: smsquest log"
 
 
+def test_what_ends_a_command_is_an_error():
+    """D8 is a note where somebody texts STOP, and an error where a message is refused for it."""
+    assert catalogue()["D8"].severity == "note"
+    assert TwilioRefusedError("D8", number="+12025550143").severity == "error"
+
+
 def test_a_value_that_the_line_needs_and_does_not_get_is_our_bug():
     """A missing value is found where it is raised, not on the user's screen."""
     with pytest.raises(KeyError):
