@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -94,6 +95,17 @@ def parse_pairs(texts: Sequence[str], option: str) -> dict[str, str]:
             raise UsageError("U6", option=option, value=text, expected="Key=Value")
         pairs[key] = value
     return pairs
+
+
+def text_of(argument: str) -> str:
+    """*argument* itself, or for ``-`` standard input.
+
+    That loses one line end at its end, which the shell put there.
+    """
+    if argument != "-":
+        return argument
+    text = sys.stdin.buffer.read().decode("utf-8", "replace")
+    return text.removesuffix("\n").removesuffix("\r")
 
 
 class KnowsMessages(Protocol):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from typing import Annotated, Literal
 
@@ -13,6 +12,7 @@ from smsquest_cli.cli.options import (
     LinesJson,
     parse_pairs,
     parse_pattern,
+    text_of,
     the_run,
 )
 
@@ -79,7 +79,7 @@ def simulate(
     Scenario.parse(scenario)
     settings = invocation.settings()
     text = simulation.Text(
-        body=_stdin() if body == "-" else body,
+        body=text_of(body),
         from_=from_ or PHONE,
         to=to,
         media=tuple(media or ()),
@@ -103,9 +103,3 @@ def simulate(
             for exchange in exchanges:
                 view.delivered(exchange, phone.delivered(exchange))
     simulation.verdict(exchanges, expected)
-
-
-def _stdin() -> str:
-    """Standard input as text; it loses one line end at its end, which the shell put there."""
-    text = sys.stdin.buffer.read().decode("utf-8", "replace")
-    return text.removesuffix("\n").removesuffix("\r")
