@@ -178,13 +178,22 @@ def _redirected(request: Request, answer: Answer, path: str) -> Finding:
 def _signature_refused(request: Request, parts: SplitResult, public_url: str) -> Iterator[Finding]:
     """A refusal of a genuine signature: what the app probably checked instead of *public_url*."""
     public, local = urlsplit(public_url), _host(request, parts)
-    if local == public.netloc.rpartition("@")[2]:
-        yield Finding("S1", {}, 11200)
-    else:
-        yield Finding("S2", {"local": local, "public": public.hostname}, 11200)
+    registered = public_url.partition("?")[0]
+    found = []
+    if local != public.netloc.rpartition("@")[2]:
+        found.append(Finding("S2", {"local": local, "public": public.hostname}, 11200))
+    elif public.scheme != parts.scheme:
+        found.append(Finding("S1", {}, 11200))
     if public.path != parts.path:
         checked = f"{parts.scheme}://{local}{parts.path}"
-        yield Finding("S4", {"registered": public_url, "checked": checked})
+        found.append(Finding("S4", {"registered": registered, "checked": checked}))
+    if public.query != parts.query:
+        found.append(Finding("S5", {"query": public.query or "none"}))
+    if not found:
+        if any(value != value.strip() for _, value in form_pairs(request.body)):
+            found.append(Finding("S6", {"change": "trimmed"}))
+        found.append(Finding("S10", {"url": registered}, 11200))
+    yield from found
 
 
 def _host(request: Request, parts: SplitResult) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from smsquest_cli import console
-from smsquest_cli.entrances import Entrance, SandboxEntrance
+from smsquest_cli.entrances import SANDBOX_TOKEN, Entrance, SandboxEntrance
 from smsquest_cli.eventlog import open_log
 from smsquest_cli.problems import UsageError
 from smsquest_cli.session import Goal, Place, Session
@@ -61,7 +61,7 @@ def session_for(settings: Settings, options: ServeOptions) -> Iterator[Session]:
     Raises `UsageError` for what cannot be, before anything is opened.
     """
     goal = Goal(until=options.until, match=options.match, timeout=options.timeout)
-    answerer = _answerer(options)
+    answerer = _answerer(settings, options)
     run_id = secrets.token_hex(8)
     log = open_log(settings.store, run=run_id)
     try:
@@ -94,7 +94,9 @@ def session_for(settings: Settings, options: ServeOptions) -> Iterator[Session]:
         log.close()
 
 
-def _answerer(options: ServeOptions) -> Answerer:
+def _answerer(settings: Settings, options: ServeOptions) -> Answerer:
+    if options.forward_to is not None:
+        return _forwarder(settings, options, options.forward_to)
     from smsquest_cli import replies
 
     if options.no_reply:
@@ -104,6 +106,16 @@ def _answerer(options: ServeOptions) -> Answerer:
         return RuleAnswerer(replies.twiml_reply(text, name=str(options.twiml)), "twiml")
     template = DEFAULT_REPLY if options.reply is None else options.reply
     return RuleAnswerer(replies.text_reply(template), "reply")
+
+
+def _forwarder(settings: Settings, options: ServeOptions, to: str) -> Answerer:
+    from smsquest_cli.forwarding import Forwarder
+
+    token = None
+    if options.resign:
+        # What the app checks with: the sandbox signs with the same.
+        token = settings.auth_token.reveal() if settings.auth_token else SANDBOX_TOKEN
+    return Forwarder(to, status_to=options.forward_status, resign_with=token)
 
 
 def _document(path: Path) -> str:

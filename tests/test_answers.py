@@ -217,6 +217,23 @@ def test_a_refused_signature_is_laid_to_another_path_too():
     assert found[1].values["checked"] == "http://abc.ngrok-free.app/sms"
 
 
+def test_a_refused_signature_is_laid_to_another_query():
+    """S5: the app sees other bytes after the question mark."""
+    request = Request("POST", "https://abc.ngrok-free.app/sms?b=1&a=2", FORWARDED.headers, BODY)
+
+    (finding,) = causes(request, answered(403), public_url=PUBLIC + "?a=2&b=1")
+
+    assert (finding.id, finding.values) == ("S5", {"query": "a=2&b=1"})
+
+
+@pytest.mark.parametrize(("body", "expected"), [(BODY, ["S10"]), (b"Body=hi+", ["S6", "S10"])])
+def test_a_refused_signature_of_the_same_url_is_laid_to_the_token(body, expected):
+    """S10: nothing about the URL differs; S6: the text ends in a blank that an app may trim."""
+    request = Request("POST", PUBLIC, FORWARDED.headers, body)
+
+    assert ids(request, answered(403), public_url=PUBLIC) == expected
+
+
 @pytest.mark.parametrize(
     ("body", "content_type", "text"),
     [

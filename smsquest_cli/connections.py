@@ -1,0 +1,112 @@
+"""Connections that are kept open for the next request: a pool of ``http.client`` connections."""
+
+from __future__ import annotations
+
+import select
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from smsquest_cli import wire
+from smsquest_cli.wire import ExchangeError
+
+if TYPE_CHECKING:
+    from http.client import HTTPConnection
+
+    from smsquest_cli.wire import Answer, Request
+
+# Development servers close idle connections after a few seconds (gunicorn 2, Node 5): what has
+# rested longer is likelier to be closed than not.
+REST_SECONDS: Final = 1.8
+MOST_AT_REST: Final = 64
+
+
+class Connections:
+    """Sends requests on connections that stay open; safe to use from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._at_rest: dict[tuple[str, str], list[tuple[float, HTTPConnection]]] = {}
+        self._closed = False
+
+    def send(self, request: Request, *, connect_timeout: float, deadline: float) -> Answer:
+        """The answer to *request*, if it comes before *deadline* on ``time.monotonic()``.
+
+        A connection that the other side closed while it rested is replaced once. Redirects stay
+        unread. Raises `ExchangeError`.
+        """
+        try:
+            parts = urlsplit(request.url)
+            origin = (parts.scheme, parts.netloc)
+        except ValueError as err:
+            raise ExchangeError("dns", f"not a URL: {request.url}") from err
+        if rested := self._rested(origin):
+            try:
+                return self._exchange(rested, request, origin, deadline)
+            except ExchangeError as err:
+                if not isinstance(err.__cause__, ConnectionError):
+                    raise
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise ExchangeError("timeout", "no time left")
+        fresh = wire.open_connection(parts, timeout=min(connect_timeout, left))
+        return self._exchange(fresh, request, origin, deadline)
+
+    def close(self) -> None:
+        """Close what rests, and from now on whatever has been used."""
+        with self._lock:
+            self._closed = True
+            resting = [one for connections in self._at_rest.values() for _, one in connections]
+            self._at_rest.clear()
+        for connection in resting:
+            connection.close()
+
+    def _exchange(
+        self,
+        connection: HTTPConnection,
+        request: Request,
+        origin: tuple[str, str],
+        deadline: float,
+    ) -> Answer:
+        try:
+            answer = wire.exchange(connection, request, deadline=deadline)
+        except BaseException:
+            connection.close()
+            raise
+        self._keep(connection, origin)
+        return answer
+
+    def _rested(self, origin: tuple[str, str]) -> HTTPConnection | None:
+        """The connection to *origin* that was used last and still seems to be open."""
+        while True:
+            with self._lock:
+                resting = self._at_rest.get(origin)
+                if not resting:
+                    return None
+                since, connection = resting.pop()
+            if time.monotonic() - since < REST_SECONDS and _is_quiet(connection):
+                return connection
+            connection.close()
+
+    def _keep(self, connection: HTTPConnection, origin: tuple[str, str]) -> None:
+        if connection.sock is None:  # one of both sides closes it
+            return
+        with self._lock:
+            resting = self._at_rest.setdefault(origin, [])
+            if not self._closed and len(resting) < MOST_AT_REST:
+                resting.append((time.monotonic(), connection))
+                return
+        connection.close()
+
+
+def _is_quiet(connection: HTTPConnection) -> bool:
+    """Whether nothing came on *connection* since its last answer, the end of it neither."""
+    with suppress(OSError, ValueError):
+        if hasattr(select, "poll"):  # which takes any file number; select only those below 1024
+            poll = select.poll()
+            poll.register(connection.sock, select.POLLIN)
+            return not poll.poll(0)
+        return not select.select([connection.sock], [], [], 0)[0]
+    return False

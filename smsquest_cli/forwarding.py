@@ -1,0 +1,292 @@
+"""Handing webhooks to the developer's own app, byte for byte, and its answers to Twilio."""
+
+from __future__ import annotations
+
+import threading
+import time
+import zlib
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit, urlunsplit
+
+from smsquest_cli import answers, signing
+from smsquest_cli.connections import Connections
+from smsquest_cli.events import OutgoingMessage, Problem, Reply
+from smsquest_cli.problems import UsageError
+from smsquest_cli.webhooks import Answered
+from smsquest_cli.wire import ExchangeError, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from smsquest_cli.messages import Message
+    from smsquest_cli.wire import Answer, Headers
+
+WAIT_SECONDS: Final = 9.8  # for an app that restarts: before a sender would call us slow
+ANSWER_SECONDS: Final = 15.0
+CONNECT_SECONDS: Final = 5.0
+RETRY_SECONDS: Final = 0.1
+EMPTY: Final = b'<?xml version="1.0" encoding="UTF-8"?>\n<Response/>\n'
+XML: Final = (("Content-Type", "text/xml; charset=utf-8"),)
+TEXT: Final = (("Content-Type", "text/plain; charset=utf-8"),)
+
+_ABSENT: Final = frozenset({"refused", "connect-timeout", "dns"})  # kinds of no app being there
+_HOP_BY_HOP: Final = frozenset(
+    {
+        "connection", "content-length", "keep-alive", "proxy-authenticate", "proxy-authorization",
+        "proxy-connection", "te", "trailer", "trailers", "transfer-encoding", "upgrade",
+    }
+)  # fmt: skip
+_RESIGNED: Final = frozenset({signing.SIGNATURE_HEADER.lower(), signing.SETTINGS_HEADER.lower()})
+
+
+class Forwarder:
+    """Answers messages with what the app at *to* answers.
+
+    The app gets the method, raw query, raw body and headers of Twilio's request, with the public
+    host as ``Host`` and in ``X-Forwarded-Host``, so that the genuine signature holds for the public
+    URL. With *resign_with*, an auth token, the request is signed again for the address in *to*, and
+    ``Host`` is that of *to*. Status callbacks go to *status_to*, by default ``status`` beside the
+    path of *to*. Raises `UsageError` (U6) for what is no address.
+    """
+
+    def __init__(
+        self,
+        to: str,
+        *,
+        status_to: str | None = None,
+        resign_with: str | None = None,
+        wait_seconds: float = WAIT_SECONDS,
+        answer_seconds: float = ANSWER_SECONDS,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._to = _checked(to, "--forward-to")
+        self._asked_for_statuses = status_to is not None
+        self._status_to = (
+            _beside(self._to) if status_to is None else _checked(status_to, "--forward-status")
+        )
+        self._resign_with = resign_with
+        self._wait_seconds = wait_seconds
+        self._answer_seconds = answer_seconds
+        self._now = now
+        self._connections = Connections()
+        self._closing = threading.Event()
+        self._lock = threading.Lock()
+        self._absent: set[str] = set()  # where no app was when we last looked
+        self._told: set[str] = set()  # what was said of status callbacks since one went well
+
+    def answer(self, message: Message, request: Request, status_url: str) -> Answered:
+        """What the app answers; an empty TwiML if it is not there in time."""
+        del status_url  # the app's TwiML says itself where callbacks go
+        started = time.monotonic()
+        forwarded = self._forwarded(request, self._to)
+        try:
+            answer = self._sent(forwarded, started, patient=True)
+        except ExchangeError as err:
+            return self._unanswered(message, forwarded, err, _ms_since(started))
+        answer = replace(answer, ms=_ms_since(started))
+        document = answers.read_answer(
+            forwarded, _decoded(answer), public_url=self._signed_url(request, forwarded)
+        )
+        at = self._now()
+        messages = () if document.error else document.messages
+        reply = Reply(
+            ts=at,
+            in_reply_to=message.sid,
+            source="app",
+            http_status=answer.status,
+            ms=round(answer.ms, 3),
+            content_type=answer.header("Content-Type"),
+            messages=tuple(OutgoingMessage(one.body, one.to, one.media) for one in messages),
+        )
+        problems = [found.problem(at=at, sid=message.sid) for found in document.findings]
+        return Answered(
+            answer.status, _end_to_end(answer.headers), answer.body, reply, tuple(problems)
+        )
+
+    def status(self, request: Request) -> tuple[Problem, ...]:
+        """Hand on a status callback; what is wrong with that is said once until one goes well."""
+        forwarded = self._forwarded(request, self._status_to)
+        started = time.monotonic()
+        # A flood of callbacks is not to wait for an app that others have waited for in vain.
+        patient = forwarded.url.partition("?")[0] not in self._absent
+        sid = answers.message_sid(request)
+        try:
+            answer = self._sent(forwarded, started, patient=patient)
+        except ExchangeError as err:
+            return self._once(self._failure(forwarded, err, sid, _ms_since(started)))
+        if answer.status < 300:  # noqa: PLR2004
+            self._told.clear()
+            return ()
+        if answer.status == HTTPStatus.NOT_FOUND and not self._asked_for_statuses:
+            path = urlsplit(forwarded.url).path
+            return self._once([self._problem("A15", sid, path=path)])
+        causes = answers.causes(
+            forwarded, _decoded(answer), public_url=self._signed_url(request, forwarded)
+        )
+        return self._once([found.problem(at=self._now(), sid=sid) for found in causes])
+
+    def close(self) -> None:
+        """Wait for no app any more, and let go of its connections."""
+        self._closing.set()
+        self._connections.close()
+
+    # The request
+
+    def _forwarded(self, request: Request, to: str) -> Request:
+        """*request* as it goes to *to*."""
+        query = request.url.partition("?")[2]
+        url = to + ("&" if "?" in to else "?") + query if query else to
+        public = urlsplit(request.url)
+        seen = urlsplit(url) if self._resign_with is not None else public
+        host = seen.netloc.rpartition("@")[2]
+        ours = {
+            "Host": host,
+            "X-Forwarded-Proto": seen.scheme,
+            "X-Forwarded-Host": host,
+            "X-Forwarded-For": request.header("X-Forwarded-For") or "127.0.0.1",
+        }
+        replaced = {name.lower() for name in ours} | _HOP_BY_HOP
+        if self._resign_with is not None:
+            replaced |= _RESIGNED
+        kept = [header for header in request.headers if header[0].lower() not in replaced]
+        made = Request(request.method, url, (*ours.items(), *kept), request.body)
+        if self._resign_with is None:
+            return made
+        signature = signing.sign_request(made, self._resign_with)
+        return replace(made, headers=(*made.headers, (signing.SIGNATURE_HEADER, signature)))
+
+    def _signed_url(self, request: Request, forwarded: Request) -> str:
+        return request.url if self._resign_with is None else forwarded.url
+
+    # The exchange
+
+    def _sent(self, forwarded: Request, started: float, *, patient: bool) -> Answer:
+        """The app's answer; waits for an app that is not there if *patient*."""
+        place = forwarded.url.partition("?")[0]
+        give_up = started + (self._wait_seconds if patient else 0)
+        while True:
+            try:
+                answer = self._connections.send(
+                    forwarded,
+                    connect_timeout=CONNECT_SECONDS,
+                    deadline=started + self._answer_seconds,
+                )
+            except ExchangeError as err:
+                if err.kind not in _ABSENT:
+                    raise
+                left = give_up - time.monotonic()
+                if left <= 0 or self._closing.wait(min(RETRY_SECONDS, left)):
+                    raise
+            else:
+                self._absent.discard(place)
+                return answer
+
+    def _unanswered(
+        self, message: Message, forwarded: Request, err: ExchangeError, ms: float
+    ) -> Answered:
+        """What Twilio gets where the app gave no answer."""
+        problems = tuple(self._failure(forwarded, err, message.sid, ms))
+        if err.kind in _ABSENT:
+            status, headers, body = HTTPStatus.OK, XML, EMPTY
+        elif err.kind == "timeout":
+            status, headers, body = HTTPStatus.GATEWAY_TIMEOUT, TEXT, b"504 The app is too slow\n"
+        else:
+            status, headers, body = HTTPStatus.BAD_GATEWAY, TEXT, b"502 The app gave no answer\n"
+        reply = Reply(
+            ts=self._now(),
+            in_reply_to=message.sid,
+            source="none",
+            http_status=status,
+            ms=round(ms, 3),
+            content_type=headers[0][1].partition(";")[0],
+        )
+        return Answered(int(status), headers, body, reply, problems)
+
+    def _failure(
+        self, forwarded: Request, err: ExchangeError, sid: str | None, ms: float
+    ) -> list[Problem]:
+        """Why there was no answer; that nobody is there is said once until somebody is."""
+        parts = urlsplit(forwarded.url)
+        if err.kind == "timeout":
+            return [self._problem("A7", sid, seconds=f"{ms / 1000:.1f}")]
+        if err.kind not in _ABSENT:
+            return [self._problem("A14", sid, sid=sid or "a callback", reason=err.detail)]
+        place = forwarded.url.partition("?")[0]
+        with self._lock:
+            if place in self._absent or self._closing.is_set():
+                return []
+            self._absent.add(place)
+        return list(self._nobody(parts.hostname or "", parts.port or _port(parts.scheme), sid))
+
+    def _nobody(self, host: str, port: int, sid: str | None) -> Iterator[Problem]:
+        yield self._problem("T8", sid, address=f"{'127.0.0.1' if _is_here(host) else host}:{port}")
+        if _is_here(host) and Path("/.dockerenv").exists():
+            yield self._problem("A10", sid, port=str(port), path=urlsplit(self._to).path)
+
+    def _problem(self, problem_id: str, about: str | None, /, **values: str) -> Problem:
+        return Problem.of(problem_id, at=self._now(), about=about, **values)
+
+    def _once(self, problems: list[Problem]) -> tuple[Problem, ...]:
+        with self._lock:
+            fresh = [problem for problem in problems if problem.id not in self._told]
+            self._told.update(problem.id for problem in fresh if problem.id != "T8")
+        return tuple(fresh)
+
+
+def _checked(url: str, option: str) -> str:
+    """*url* without fragment; raises `UsageError` where it is no address of an app."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and url.isascii()
+        _ = parts.port  # raises where it is no number
+    except ValueError:
+        usable = False
+    if not usable or any(character <= " " for character in url):
+        raise UsageError("U6", option=option, value=url, expected="http://127.0.0.1:5000/sms")
+    return urlunsplit(parts._replace(path=parts.path or "/", fragment=""))
+
+
+def _beside(url: str) -> str:
+    """The address of ``status`` beside the path of *url*."""
+    parts = urlsplit(url)
+    folder = parts.path.rstrip("/").rpartition("/")[0]
+    return urlunsplit(parts._replace(path=f"{folder}/status", query=""))
+
+
+def _end_to_end(headers: Headers) -> Headers:
+    """*headers* without those that belong to the connection with the app."""
+    named = {
+        name.strip().lower()
+        for key, value in headers
+        if key.lower() == "connection"
+        for name in value.split(",")
+    }
+    dropped = named | _HOP_BY_HOP
+    return tuple(header for header in headers if header[0].lower() not in dropped)
+
+
+def _decoded(answer: Answer) -> Answer:
+    """*answer* with its body unpacked, to be read by us."""
+    if (answer.header("Content-Encoding") or "").lower() not in ("gzip", "x-gzip", "deflate"):
+        return answer
+    with suppress(zlib.error):
+        body = zlib.decompressobj(47).decompress(answer.body, 1 << 20)  # 47: gzip or zlib
+        return replace(answer, body=body)
+    return answer
+
+
+def _is_here(host: str) -> bool:
+    return host in ("127.0.0.1", "localhost", "::1")
+
+
+def _port(scheme: str) -> int:
+    return 443 if scheme == "https" else 80
+
+
+def _ms_since(started: float) -> float:
+    return (time.monotonic() - started) * 1000
