@@ -112,7 +112,9 @@ def test_the_ready_file_is_the_ready_record(serve, tmp_path):
     """A script learns from the file what a JSON reader learns from the stream."""
     listener = serve("--sandbox", "--port", 0, "--ready-file", tmp_path / "ready.json")
 
-    assert json.loads((tmp_path / "ready.json").read_text()) == listener.ready
+    ready = listener.ready
+
+    assert json.loads((tmp_path / "ready.json").read_text()) == ready
 
 
 def test_until_stops_after_that_many_messages(serve, smsquest):
