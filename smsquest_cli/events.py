@@ -286,6 +286,8 @@ def from_record(record: Mapping[str, object]) -> Event:
 
 
 def _plain(value: object) -> object:
+    if value is None or isinstance(value, (str, int, float)):  # most fields, so asked first
+        return value
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     if isinstance(value, datetime):

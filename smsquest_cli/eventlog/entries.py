@@ -1,0 +1,93 @@
+"""What goes into the event log and what comes out of it, and the log's protocol."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from datetime import datetime
+
+    from smsquest_cli.events import Event, Problem
+    from smsquest_cli.statuses import Delivery
+    from smsquest_cli.wire import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An event to record, with the raw request that brought it where there is one."""
+
+    event: Event
+    request: Request | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A recorded event: its position in the log, and the run that recorded it."""
+
+    position: int
+    run: str
+    event: Event
+    has_request: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Events in their order, and the cursor from which to read on."""
+
+    events: tuple[Stored, ...]
+    cursor: int
+
+
+class EventLog(Protocol):
+    """Where events are recorded and read; safe to use from any thread."""
+
+    @property
+    def notes(self) -> tuple[Problem, ...]:
+        """What had to be done to open the log (L2); it is recorded too."""
+
+    def append(self, *entries: Entry) -> tuple[Event, ...]:
+        """Record *entries* together and return their events as recorded; they are durable then.
+
+        A message or callback that is already known is recorded as a ``duplicate``; a status is
+        told what the message counted as before and counts as now. Raises `LocalError`.
+        """
+
+    def read(
+        self,
+        after: int,
+        *,
+        limit: int = 1000,
+        types: Collection[str] | None = None,
+        run: str | None = None,
+        sids: Collection[str] | None = None,
+        since: datetime | None = None,
+        number: str | None = None,
+    ) -> Batch:
+        """Up to *limit* events after the position *after* to which all that is given applies.
+
+        An event belongs to the *sids* of the message it is about, and to both *numbers* of that
+        message. With fewer than *limit* events the cursor is at the end of the log.
+        """
+
+    def wait(self, after: int, timeout: float) -> bool:
+        """Wait up to *timeout* seconds until there is something after *after*; whether there is.
+
+        Raises the `LocalError` that keeps this process from recording, once it has met one.
+        """
+
+    def head(self) -> int:
+        """The position of the newest event, 0 in an empty log."""
+
+    def request_of(self, sid: str) -> Request | None:
+        """The request that first brought the message *sid*, else its newest status callback."""
+
+    def sids(self, prefix: str) -> list[str]:
+        """The SIDs that begin with *prefix*, the newest first, at most twenty."""
+
+    def delivery(self, sid: str) -> Delivery | None:
+        """How far the message *sid* has got; None where nothing is known of its way."""
+
+    def close(self) -> None:
+        """Finish what is being recorded and let go of the file."""
