@@ -7,19 +7,26 @@ raw bytes, so nothing here re-encodes anything.
 from __future__ import annotations
 
 import http.client
+import io
+import re
 import socket
 import ssl
 import time
+from contextlib import closing
 from dataclasses import dataclass
-from io import BytesIO
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import SplitResult, urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from _typeshed import WriteableBuffer
+
     Headers = tuple[tuple[str, str], ...]
     WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+_URL: Final = re.compile(r"\A[A-Za-z]+://(?:[^/?#]*@)?(?P<host>[^/?#]*)(?P<target>[^#]*)")
 
 MAX_ANSWER: Final = 1 << 20  # Twilio reads 64 kB; a little more tells us that it was too much
 
@@ -36,8 +43,15 @@ class Request:
     @property
     def target(self) -> str:
         """Path and query as they stand in the request line, raw."""
-        parts = urlsplit(self.url)
-        return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        found = _URL.match(self.url)
+        target = found["target"] if found else ""
+        return target if target.startswith("/") else "/" + target
+
+    @property
+    def host(self) -> str:
+        """The ``Host`` that the URL calls for: name and port as written there."""
+        found = _URL.match(self.url)
+        return found["host"] if found else ""
 
     def header(self, name: str) -> str | None:
         """The value of the header *name* in any case, or None."""
@@ -72,8 +86,11 @@ def send(request: Request, *, connect_timeout: float = 5.0, timeout: float = 15.
 
     *timeout* bounds the whole exchange, in seconds. Raises `ExchangeError`.
     """
-    parts = urlsplit(request.url)
     started = time.monotonic()
+    try:
+        parts = urlsplit(request.url)
+    except ValueError as err:
+        raise ExchangeError("dns", f"not a URL: {request.url}") from err
     connection = open_connection(parts, timeout=min(connect_timeout, timeout))
     try:
         return exchange(connection, request, deadline=started + timeout)
@@ -92,14 +109,16 @@ def open_connection(parts: SplitResult, *, timeout: float) -> http.client.HTTPCo
     hosts = ("127.0.0.1", "::1") if parts.hostname == "localhost" else (parts.hostname,)
     failure: ExchangeError | None = None
     for host in hosts:
+        connection = None
         try:
             connection = kind(host, parts.port, timeout=timeout)
             connection.connect()
         except (OSError, http.client.HTTPException, ValueError) as err:
             failure = failure or _connect_error(err)
+            if connection:
+                connection.close()  # a failed TLS handshake leaves its socket open
         else:
-            if connection.sock is not None:  # one segment a request, no waiting for more
-                connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return connection
     assert failure is not None
     raise failure
@@ -114,22 +133,28 @@ def exchange(
     Raises `ExchangeError`; the connection is then of no further use.
     """
     started = time.monotonic()
+    connection.response_class = partial(_Response, deadline=deadline)  # type: ignore[assignment]
     try:
-        _bound(connection, deadline)
+        _bound(connection.sock, deadline)
         names = {name.lower() for name, _ in request.headers}
         connection.putrequest(
-            request.method, request.target, skip_host="host" in names, skip_accept_encoding=True
+            request.method, request.target, skip_host=True, skip_accept_encoding=True
         )
+        if "host" not in names:
+            host = request.host
+            connection.putheader("Host", host.encode("ascii" if host.isascii() else "idna"))
         for name, value in request.headers:
             connection.putheader(name, value.encode("latin-1", "replace"))
         if "content-length" not in names and (request.body or request.method == "POST"):
             connection.putheader("Content-Length", str(len(request.body)))
         connection.endheaders(request.body or None)
-        _bound(connection, deadline)
         response = connection.getresponse()
-        body = _read(connection, response, deadline)
+        with closing(response):  # which leaves the connection open for the next exchange
+            body = _read(response)
+        if len(body) > MAX_ANSWER:
+            connection.close()
     except TimeoutError as err:
-        raise ExchangeError("timeout", f"no answer in {deadline - started:.0f} s") from err
+        raise ExchangeError("timeout", f"no answer in {deadline - started:.3g} s") from err
     except (http.client.HTTPException, OSError, ValueError) as err:
         raise ExchangeError("protocol", _words(err)) from err
     ms = (time.monotonic() - started) * 1000
@@ -139,7 +164,6 @@ def exchange(
 def call_wsgi(app: WsgiApp, request: Request) -> Answer:
     """Call a WSGI *app* with *request* in this thread, without a socket; its exceptions pass."""
     parts = urlsplit(request.url)
-    errors = BytesIO()
     environ: dict[str, Any] = {
         "REQUEST_METHOD": request.method,
         "SCRIPT_NAME": "",
@@ -151,19 +175,22 @@ def call_wsgi(app: WsgiApp, request: Request) -> Answer:
         "SERVER_PORT": str(parts.port or (443 if parts.scheme == "https" else 80)),
         "SERVER_PROTOCOL": "HTTP/1.1",
         "REMOTE_ADDR": "127.0.0.1",
-        "HTTP_HOST": parts.netloc.rpartition("@")[2],
+        "HTTP_HOST": request.host,
         "CONTENT_LENGTH": str(len(request.body)),
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": parts.scheme,
-        "wsgi.input": BytesIO(request.body),
-        "wsgi.errors": _TextErrors(errors),
+        "wsgi.input": io.BytesIO(request.body),
+        "wsgi.errors": io.StringIO(),
         "wsgi.multithread": True,
         "wsgi.multiprocess": False,
         "wsgi.run_once": False,
     }
+    given: set[str] = set()
     for name, value in request.headers:
         key = name.upper().replace("-", "_")
-        environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = value
+        key = key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
+        environ[key] = f"{environ[key]},{value}" if key in given else value
+        given.add(key)
     head: list[Any] = []
     written: list[bytes] = []
 
@@ -184,23 +211,6 @@ def call_wsgi(app: WsgiApp, request: Request) -> Answer:
     return Answer(int(head[0].split()[0]), tuple(head[1]), b"".join(written), ms)
 
 
-class _TextErrors:
-    """``wsgi.errors``: a text stream whose content nobody here needs."""
-
-    def __init__(self, sink: BytesIO) -> None:
-        self._sink = sink
-
-    def write(self, text: str) -> None:
-        self._sink.write(text.encode("utf-8", "replace"))
-
-    def writelines(self, lines: Iterable[str]) -> None:
-        for line in lines:
-            self.write(line)
-
-    def flush(self) -> None:
-        self._sink.flush()
-
-
 def _header(headers: Headers, name: str) -> str | None:
     wanted = name.lower()
     return next((value for key, value in headers if key.lower() == wanted), None)
@@ -212,25 +222,52 @@ def _unquoted(path: str) -> str:
     return unquote_to_bytes(path).decode("latin-1")
 
 
-def _bound(connection: http.client.HTTPConnection, deadline: float) -> None:
+class _Response(http.client.HTTPResponse):
+    """An answer that is read before *deadline* or not at all, however slowly it drips."""
+
+    def __init__(self, sock: socket.socket, *, deadline: float, method: str | None = None) -> None:
+        super().__init__(sock, method=method)
+        raw = self.fp.detach()  # the socket below the buffer
+        self.fp = io.BufferedReader(_UntilDeadline(raw, sock, deadline))
+
+
+class _UntilDeadline(io.RawIOBase):
+    """The bytes of a socket; each read has only the time that is left until the deadline."""
+
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket, deadline: float) -> None:
+        self._raw = raw
+        self._sock = sock
+        self._deadline = deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int | None:
+        _bound(self._sock, self._deadline)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+def _bound(sock: socket.socket, deadline: float) -> None:
     left = deadline - time.monotonic()
     if left <= 0:
         raise TimeoutError
-    if connection.sock is not None:
-        connection.sock.settimeout(left)
+    sock.settimeout(left)
 
 
-def _read(
-    connection: http.client.HTTPConnection, response: http.client.HTTPResponse, deadline: float
-) -> bytes:
-    """The body, up to `MAX_ANSWER`; a server that drips bytes does not outlive *deadline*."""
-    body = bytearray()
-    while len(body) <= MAX_ANSWER:
-        _bound(connection, deadline)
+def _read(response: http.client.HTTPResponse) -> bytes:
+    """The body, up to a little more than `MAX_ANSWER`; raises where it ends before it should."""
+    body, expected = bytearray(), response.length  # None for a chunked one
+    while len(body) <= MAX_ANSWER and (expected is None or len(body) < expected):
         chunk = response.read1(65536)
         if not chunk:
             break
         body += chunk
+    if expected is not None and len(body) < min(expected, MAX_ANSWER):
+        raise http.client.IncompleteRead(bytes(body), expected - len(body))
     return bytes(body)
 
 
