@@ -1,7 +1,7 @@
 """A message in, TwiML out: the rules that answer without an app.
 
 The TwiML means what Twilio's ``MessagingResponse`` would write (the oracle of the tests) and is put
-together from strings, because a reply is made for each webhook and the library takes eighty times
+together from strings, because a reply is made for each webhook and the library takes many times
 as long.
 """
 
