@@ -41,7 +41,7 @@ _HOP_BY_HOP: Final = frozenset(
         "proxy-connection", "te", "trailer", "trailers", "transfer-encoding", "upgrade",
     }
 )  # fmt: skip
-_RESIGNED: Final = frozenset({signing.SIGNATURE_HEADER.lower(), signing.SETTINGS_HEADER.lower()})
+_SIGNATURE: Final = frozenset({signing.SIGNATURE_HEADER.lower(), signing.SETTINGS_HEADER.lower()})
 
 
 class Forwarder:
@@ -64,10 +64,12 @@ class Forwarder:
         answer_seconds: float = ANSWER_SECONDS,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._to = _checked(to, "--forward-to")
+        self._to = app_address(to, "--forward-to")
         self._asked_for_statuses = status_to is not None
         self._status_to = (
-            _beside(self._to) if status_to is None else _checked(status_to, "--forward-status")
+            status_address(self._to)
+            if status_to is None
+            else app_address(status_to, "--forward-status")
         )
         self._resign_with = resign_with
         self._wait_seconds = wait_seconds
@@ -83,14 +85,14 @@ class Forwarder:
         """What the app answers; an empty TwiML if it is not there in time."""
         del status_url  # the app's TwiML says itself where callbacks go
         started = time.monotonic()
-        forwarded = self._forwarded(request, self._to)
+        sent = forwarded(request, self._to, resign_with=self._resign_with)
         try:
-            answer = self._sent(forwarded, started, patient=True)
+            answer = self._exchange(sent, started, patient=True)
         except ExchangeError as err:
-            return self._unanswered(message, forwarded, err, _ms_since(started))
+            return self._unanswered(message, sent, err, _ms_since(started))
         answer = replace(answer, ms=_ms_since(started))
         document = answers.read_answer(
-            forwarded, _decoded(answer), public_url=self._signed_url(request, forwarded)
+            sent, _decoded(answer), public_url=self._signed_url(request, sent)
         )
         at = self._now()
         messages = () if document.error else document.messages
@@ -110,24 +112,22 @@ class Forwarder:
 
     def status(self, request: Request) -> tuple[Problem, ...]:
         """Hand on a status callback; what is wrong with that is said once until one goes well."""
-        forwarded = self._forwarded(request, self._status_to)
+        sent = forwarded(request, self._status_to, resign_with=self._resign_with)
         started = time.monotonic()
         # A flood of callbacks is not to wait for an app that others have waited for in vain.
-        patient = forwarded.url.partition("?")[0] not in self._absent
+        patient = _origin(sent.url) not in self._absent
         sid = answers.message_sid(request)
         try:
-            answer = self._sent(forwarded, started, patient=patient)
+            answer = self._exchange(sent, started, patient=patient)
         except ExchangeError as err:
-            return self._once(self._failure(forwarded, err, sid, _ms_since(started)))
+            return self._once(self._failure(sent, err, sid, _ms_since(started)))
         if answer.status < 300:  # noqa: PLR2004
             self._told.clear()
             return ()
         if answer.status == HTTPStatus.NOT_FOUND and not self._asked_for_statuses:
-            path = urlsplit(forwarded.url).path
+            path = urlsplit(sent.url).path
             return self._once([self._problem("A15", sid, path=path)])
-        causes = answers.causes(
-            forwarded, _decoded(answer), public_url=self._signed_url(request, forwarded)
-        )
+        causes = answers.causes(sent, _decoded(answer), public_url=self._signed_url(request, sent))
         return self._once([found.problem(at=self._now(), sid=sid) for found in causes])
 
     def close(self) -> None:
@@ -135,44 +135,18 @@ class Forwarder:
         self._closing.set()
         self._connections.close()
 
-    # The request
-
-    def _forwarded(self, request: Request, to: str) -> Request:
-        """*request* as it goes to *to*."""
-        query = request.url.partition("?")[2]
-        url = to + ("&" if "?" in to else "?") + query if query else to
-        public = urlsplit(request.url)
-        seen = urlsplit(url) if self._resign_with is not None else public
-        host = seen.netloc.rpartition("@")[2]
-        ours = {
-            "Host": host,
-            "X-Forwarded-Proto": seen.scheme,
-            "X-Forwarded-Host": host,
-            "X-Forwarded-For": request.header("X-Forwarded-For") or "127.0.0.1",
-        }
-        replaced = {name.lower() for name in ours} | _HOP_BY_HOP
-        if self._resign_with is not None:
-            replaced |= _RESIGNED
-        kept = [header for header in request.headers if header[0].lower() not in replaced]
-        made = Request(request.method, url, (*ours.items(), *kept), request.body)
-        if self._resign_with is None:
-            return made
-        signature = signing.sign_request(made, self._resign_with)
-        return replace(made, headers=(*made.headers, (signing.SIGNATURE_HEADER, signature)))
-
-    def _signed_url(self, request: Request, forwarded: Request) -> str:
-        return request.url if self._resign_with is None else forwarded.url
-
     # The exchange
 
-    def _sent(self, forwarded: Request, started: float, *, patient: bool) -> Answer:
+    def _signed_url(self, request: Request, sent: Request) -> str:
+        return request.url if self._resign_with is None else sent.url
+
+    def _exchange(self, sent: Request, started: float, *, patient: bool) -> Answer:
         """The app's answer; waits for an app that is not there if *patient*."""
-        place = forwarded.url.partition("?")[0]
         give_up = started + (self._wait_seconds if patient else 0)
         while True:
             try:
                 answer = self._connections.send(
-                    forwarded,
+                    sent,
                     connect_timeout=CONNECT_SECONDS,
                     deadline=started + self._answer_seconds,
                 )
@@ -183,14 +157,14 @@ class Forwarder:
                 if left <= 0 or self._closing.wait(min(RETRY_SECONDS, left)):
                     raise
             else:
-                self._absent.discard(place)
+                self._absent.discard(_origin(sent.url))
                 return answer
 
     def _unanswered(
-        self, message: Message, forwarded: Request, err: ExchangeError, ms: float
+        self, message: Message, sent: Request, err: ExchangeError, ms: float
     ) -> Answered:
         """What Twilio gets where the app gave no answer."""
-        problems = tuple(self._failure(forwarded, err, message.sid, ms))
+        problems = tuple(self._failure(sent, err, message.sid, ms))
         if err.kind in _ABSENT:
             status, headers, body = HTTPStatus.OK, XML, EMPTY
         elif err.kind == "timeout":
@@ -208,19 +182,18 @@ class Forwarder:
         return Answered(int(status), headers, body, reply, problems)
 
     def _failure(
-        self, forwarded: Request, err: ExchangeError, sid: str | None, ms: float
+        self, sent: Request, err: ExchangeError, sid: str | None, ms: float
     ) -> list[Problem]:
         """Why there was no answer; that nobody is there is said once until somebody is."""
-        parts = urlsplit(forwarded.url)
+        parts = urlsplit(sent.url)
         if err.kind == "timeout":
             return [self._problem("A7", sid, seconds=f"{ms / 1000:.1f}")]
         if err.kind not in _ABSENT:
             return [self._problem("A14", sid, sid=sid or "a callback", reason=err.detail)]
-        place = forwarded.url.partition("?")[0]
         with self._lock:
-            if place in self._absent or self._closing.is_set():
+            if _origin(sent.url) in self._absent or self._closing.is_set():
                 return []
-            self._absent.add(place)
+            self._absent.add(_origin(sent.url))
         return list(self._nobody(parts.hostname or "", parts.port or _port(parts.scheme), sid))
 
     def _nobody(self, host: str, port: int, sid: str | None) -> Iterator[Problem]:
@@ -238,8 +211,42 @@ class Forwarder:
         return tuple(fresh)
 
 
-def _checked(url: str, option: str) -> str:
-    """*url* without fragment; raises `UsageError` where it is no address of an app."""
+def forwarded(request: Request, to: str, *, resign_with: str | None = None) -> Request:
+    """*request* as it goes to the app at *to*, whose query its own is added to.
+
+    ``Host`` and the ``X-Forwarded-`` headers are those of the URL that the signature is for: the
+    one that Twilio called, or with *resign_with*, an auth token, the one that is called now.
+    """
+    query = request.url.partition("?")[2]
+    url = to + ("&" if "?" in to else "?") + query if query else to
+    signed = urlsplit(request.url if resign_with is None else url)
+    host = signed.netloc.rpartition("@")[2]
+    ours = {
+        "Host": host,
+        "X-Forwarded-Proto": signed.scheme,
+        "X-Forwarded-Host": host,
+        "X-Forwarded-For": request.header("X-Forwarded-For") or "127.0.0.1",
+    }
+    replaced = {name.lower() for name in ours} | _HOP_BY_HOP
+    if resign_with is not None:
+        replaced |= _SIGNATURE
+    kept = [header for header in request.headers if header[0].lower() not in replaced]
+    made = Request(request.method, url, (*ours.items(), *kept), request.body)
+    if resign_with is None:
+        return made
+    signature = signing.sign_request(made, resign_with)
+    return replace(made, headers=(*made.headers, (signing.SIGNATURE_HEADER, signature)))
+
+
+def status_address(to: str) -> str:
+    """Where status callbacks go beside an app at *to*: ``status`` in the folder of its path."""
+    parts = urlsplit(to)
+    folder = parts.path.rstrip("/").rpartition("/")[0]
+    return urlunsplit(parts._replace(path=f"{folder}/status", query="", fragment=""))
+
+
+def app_address(url: str, option: str) -> str:
+    """*url* without fragment; raises `UsageError` (U6) where it is no address of an app."""
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and parts.hostname and url.isascii()
@@ -249,13 +256,6 @@ def _checked(url: str, option: str) -> str:
     if not usable or any(character <= " " for character in url):
         raise UsageError("U6", option=option, value=url, expected="http://127.0.0.1:5000/sms")
     return urlunsplit(parts._replace(path=parts.path or "/", fragment=""))
-
-
-def _beside(url: str) -> str:
-    """The address of ``status`` beside the path of *url*."""
-    parts = urlsplit(url)
-    folder = parts.path.rstrip("/").rpartition("/")[0]
-    return urlunsplit(parts._replace(path=f"{folder}/status", query=""))
 
 
 def _end_to_end(headers: Headers) -> Headers:
@@ -278,6 +278,10 @@ def _decoded(answer: Answer) -> Answer:
         body = zlib.decompressobj(47).decompress(answer.body, 1 << 20)  # 47: gzip or zlib
         return replace(answer, body=body)
     return answer
+
+
+def _origin(url: str) -> str:
+    return "/".join(url.split("/", 3)[:3])
 
 
 def _is_here(host: str) -> bool:

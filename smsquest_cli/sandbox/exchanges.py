@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from smsquest_cli import twiml
 from smsquest_cli.answers import read_answer
+from smsquest_cli.events import OutgoingMessage, Reply
 from smsquest_cli.sandbox.courier import Fetch, Hop
 from smsquest_cli.wire import Answer, Request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from smsquest_cli.sandbox.resources import SandboxMessage
 
@@ -95,6 +97,21 @@ class Exchange:
             for visit in self.visits
             if visit.document and not visit.document.error
             for message in visit.document.messages
+        )
+
+    def reply(self, *, at: datetime) -> Reply | None:
+        """The record of the app's answer; None if it gave none."""
+        answer = self.answer
+        if answer is None:
+            return None
+        return Reply(
+            ts=at,
+            in_reply_to=self.sid or "",
+            source="app",
+            http_status=answer.status,
+            ms=round(answer.ms, 3),
+            content_type=answer.header("Content-Type"),
+            messages=tuple(OutgoingMessage(one.body, one.to, one.media) for one in self.messages),
         )
 
     def to_record(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from smsquest_cli import console, events
 from smsquest_cli.console import printable, short_sid
-from smsquest_cli.events import OutgoingMessage, Problem
+from smsquest_cli.events import Problem
 from smsquest_cli.messages import Media
 from smsquest_cli.segments import segment
 from smsquest_cli.statuses import FINAL
@@ -34,13 +34,14 @@ class ExchangeLines:
     """Says in a few lines what was sent and what came back."""
 
     show_request: bool = False
+    handed_over: str = "queued"
 
     def answered(self, exchange: Exchange) -> None:
         """The message has been handed over, and answered."""
         write = console.write_line
         sid = short_sid(exchange.sid or "dropped")
         write(
-            f"queued  {sid}  {printable(exchange.from_)} -> {printable(exchange.to)}"
+            f"{self.handed_over}  {sid}  {printable(exchange.from_)} -> {printable(exchange.to)}"
             f'  "{printable(exchange.body)}"'
         )
         if self.show_request:
@@ -91,7 +92,7 @@ class ExchangeRecords:
     def answered(self, exchange: Exchange) -> None:
         """The message has been handed over, and answered."""
         now = datetime.now(UTC)
-        request, answer = exchange.request, exchange.answer
+        request = exchange.request
         counted = segment(exchange.body)
         signed = request is not None and request.header("X-Twilio-Signature") is not None
         found: list[events.Event] = [
@@ -111,21 +112,8 @@ class ExchangeRecords:
                 opt_out=exchange.opt_out,
             )
         ]
-        if answer is not None:
-            found.append(
-                events.Reply(
-                    ts=now,
-                    in_reply_to=exchange.sid or "",
-                    source="app",
-                    http_status=answer.status,
-                    ms=round(answer.ms, 3),
-                    content_type=answer.header("Content-Type"),
-                    messages=tuple(
-                        OutgoingMessage(message.body, message.to, tuple(message.media))
-                        for message in exchange.messages
-                    ),
-                )
-            )
+        if reply := exchange.reply(at=now):
+            found.append(reply)
         for event in (*found, *problems_of(exchange)):
             console.print_json(events.to_record(event))
 

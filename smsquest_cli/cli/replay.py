@@ -1,0 +1,69 @@
+"""``smsquest replay``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from smsquest_cli.cli.options import (
+    Invocation,
+    LinesJson,
+    parse_pairs,
+    resolve_sids,
+    the_run,
+)
+
+
+def replay(
+    ctx: typer.Context,
+    sid: Annotated[
+        str,
+        typer.Argument(
+            metavar="SID|last", help="A message in the log, or the beginning of its SID."
+        ),
+    ],
+    to: Annotated[
+        str | None,
+        typer.Option("--to", help="Where to; default: where it went the first time."),
+    ] = None,
+    edit: Annotated[
+        list[str] | None,
+        typer.Option("--edit", help="Key=Value: change or add a field; repeatable."),
+    ] = None,
+    diff: Annotated[
+        bool, typer.Option("--diff", help="Compare the reply with the one that was recorded.")
+    ] = False,
+    output: LinesJson = "lines",
+) -> None:
+    """Deliver a recorded webhook again, freshly signed.
+
+    The bytes are those that Twilio sent, except what --edit changes; the signature is made anew for
+    the target, with TWILIO_AUTH_TOKEN (else the sandbox token). Without --to the request goes to
+    the app that it was forwarded to, else to the running serve. Exit 8 if there is no usable
+    answer.
+    """
+    from smsquest_cli import replaying, simulation
+    from smsquest_cli.eventlog import open_log
+    from smsquest_cli.sandbox import AUTH_TOKEN
+    from smsquest_cli.views.replays import replay_view
+
+    invocation: Invocation = ctx.obj
+    invocation.output = output
+    changes = parse_pairs(edit or (), "--edit")
+    settings = invocation.settings()
+    run = the_run(settings.home)
+    log = open_log(run.store if run else settings.store, run="")
+    try:
+        full = replaying.newest(log) if sid == "last" else resolve_sids(log, [sid])[0]
+        found = replaying.recorded(log, full)
+    finally:
+        log.close()
+    request = replaying.edited(found.request, changes) if changes else found.request
+    token = settings.auth_token.reveal() if settings.auth_token else AUTH_TOKEN
+    exchange = replaying.deliver(found, replaying.addressed(found, request, token, run=run, to=to))
+    view = replay_view(output)
+    view.answered(exchange, is_status=found.is_status)
+    if diff:
+        view.differs(exchange, replaying.differences(found.reply, exchange))
+    simulation.verdict([exchange], None)

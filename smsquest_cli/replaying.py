@@ -1,0 +1,197 @@
+"""A recorded webhook delivered again: byte for byte or edited, signed afresh for its target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote_plus, unquote_plus, urlsplit
+from uuid import uuid4
+
+from smsquest_cli import events, twiml, wire
+from smsquest_cli.answers import causes, message_sid, read_answer
+from smsquest_cli.forwarding import app_address, forwarded, status_address
+from smsquest_cli.messages import form_pairs
+from smsquest_cli.problems import UsageError, line_of
+from smsquest_cli.sandbox import Exchange
+from smsquest_cli.sandbox.courier import FAILURES, Fetch, Hop
+from smsquest_cli.sandbox.exchanges import Visit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from smsquest_cli.eventlog import EventLog
+    from smsquest_cli.events import Ready, Reply
+    from smsquest_cli.runs import Run
+    from smsquest_cli.wire import Request
+
+IDEMPOTENCY: Final = "I-Twilio-Idempotency-Token"
+
+_PAGE: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What the event log has of a message that is to be delivered again."""
+
+    sid: str
+    request: Request
+    reply: Reply | None
+    forwarded_to: str | None  # where the run that received it handed it on to
+
+    @property
+    def is_status(self) -> bool:
+        """Whether it is a status callback, of a message that went out."""
+        return "MessageStatus" in _fields(self.request)
+
+
+def newest(log: EventLog) -> str:
+    """The SID of the inbound message that was recorded last; raises `UsageError` (U8)."""
+    position = log.head()
+    while position > 0:
+        position = max(position - _PAGE, 0)
+        found = log.read(position, limit=_PAGE, types=(events.Inbound.type,)).events
+        for stored in reversed(found):
+            if stored.has_request and isinstance(stored.event, events.Inbound):
+                return stored.event.sid
+    raise UsageError("U8", sid="last")
+
+
+def recorded(log: EventLog, sid: str) -> Recorded:
+    """What is recorded of *sid*; raises `UsageError` (U8) where no request is."""
+    request = log.request_of(sid)
+    if request is None:
+        raise UsageError("U8", sid=sid)
+    reply, to = None, None
+    for stored in log.read(0, sids=(sid,)).events:
+        event = stored.event
+        if isinstance(event, events.Reply) and reply is None:
+            reply = event
+        if isinstance(event, events.Inbound | events.Status):
+            to = _forwarded_to(log, stored.run)
+    return Recorded(sid, request, reply, to)
+
+
+def edited(request: Request, changes: Mapping[str, str]) -> Request:
+    """*request* with the values of its fields changed; all that is not changed stays as it came.
+
+    Fields that it does not have are added at the end.
+    """
+    if request.method == "GET":
+        before, _, query = request.url.partition("?")
+        return replace(request, url=f"{before}?{_with_changes(query, changes)}")
+    body = _with_changes(request.body.decode("latin-1"), changes)
+    return replace(request, body=body.encode("latin-1"))
+
+
+def addressed(
+    found: Recorded, request: Request, token: str, *, run: Run | None, to: str | None
+) -> Request:
+    """*request*, which is *found* or what was made of it, as it is to be sent, signed with *token*.
+
+    It goes to *to*, else where the webhook goes in *run* or went the first time: an app, or the
+    local end of the serve. Raises `UsageError` (U3) where there is none of them.
+    """
+    fresh = [
+        (name, str(uuid4()) if name.lower() == IDEMPOTENCY.lower() else value)
+        for name, value in request.headers
+    ]
+    request = replace(request, headers=tuple(fresh))
+    if to is not None:
+        to = app_address(to, "--to")
+        if run is not None and _origin(to) == run.ready.local_url:
+            return _through(run.ready, to.removeprefix(run.ready.local_url), request, token)
+        return forwarded(request, to, resign_with=token)
+    app = (run.ready.forward_to if run else None) or found.forwarded_to
+    if app is not None:
+        app = status_address(app) if found.is_status else app_address(app, "--forward-to")
+        return forwarded(request, app, resign_with=token)
+    if run is None:
+        raise UsageError.told("U3", line_of("U3").replace("--url", "--to"))
+    return _through(run.ready, "/status" if found.is_status else "/sms", request, token)
+
+
+def deliver(found: Recorded, request: Request) -> Exchange:
+    """What comes of *request*, as `addressed` makes it."""
+    fields = _fields(request)
+    try:
+        answer = wire.send(request)
+    except wire.ExchangeError as err:
+        code, words = FAILURES[err.kind]
+        visit = Visit(Fetch((Hop(request, None, err.kind, err.detail),), code, words), None)
+    else:
+        hop = Hop(request, answer)
+        document = (
+            _read_callback(request, answer)
+            if found.is_status
+            else read_answer(request, answer, public_url=request.url)
+        )
+        visit = Visit(Fetch((hop,)), document)
+    return Exchange(
+        sid=message_sid(request) or found.sid,
+        from_=fields.get("From", ""),
+        to=fields.get("To", ""),
+        body=fields.get("Body", ""),
+        visits=(visit,),
+        findings=visit.document.findings if visit.document else (),
+    )
+
+
+def differences(before: Reply | None, exchange: Exchange) -> dict[str, tuple[object, object]]:
+    """What is not the same in the reply that was recorded and in that of *exchange*, by its name.
+
+    How long it took is no difference.
+    """
+    then, now = _said(before), _said(exchange.reply(at=datetime.now(UTC)))
+    return {name: (then[name], now[name]) for name in then if then[name] != now[name]}
+
+
+def _said(reply: Reply | None) -> dict[str, object]:
+    kind = reply.content_type if reply else None
+    return {
+        "status": reply.http_status if reply else None,
+        "content type": kind and kind.partition(";")[0].strip().lower(),
+        "messages": reply.messages if reply else (),
+    }
+
+
+def _through(ready: Ready, path: str, request: Request, token: str) -> Request:
+    """*request* as it goes to the local end of a serve: signed for the public one, as Twilio's."""
+    public = ready.webhook_url.removesuffix("/sms")
+    made = forwarded(request, public + path, resign_with=token)
+    return replace(made, url=ready.local_url + made.url.removeprefix(public))
+
+
+def _read_callback(request: Request, answer: wire.Answer) -> twiml.TwimlDocument:
+    """Twilio wants no TwiML of a status callback, only success."""
+    found = tuple(causes(request, answer, public_url=request.url))
+    return twiml.TwimlDocument(findings=found, error=11200 if answer.status >= 400 else None)  # noqa: PLR2004
+
+
+def _forwarded_to(log: EventLog, run: str) -> str | None:
+    for stored in log.read(0, limit=1, types=(events.Ready.type,), run=run).events:
+        if isinstance(stored.event, events.Ready):
+            return stored.event.forward_to
+    return None
+
+
+def _with_changes(form: str, changes: Mapping[str, str]) -> str:
+    waiting = dict(changes)
+    parts = []
+    for part in form.split("&") if form else []:
+        name = unquote_plus(part.partition("=")[0])
+        if name not in changes:
+            parts.append(part)
+        elif name in waiting:
+            parts.append(f"{quote_plus(name)}={quote_plus(waiting.pop(name))}")
+    parts += [f"{quote_plus(name)}={quote_plus(value)}" for name, value in waiting.items()]
+    return "&".join(parts)
+
+
+def _fields(request: Request) -> dict[str, str]:
+    query = urlsplit(request.url).query
+    return dict([*form_pairs(query), *form_pairs(request.body)])
+
+
+def _origin(url: str) -> str:
+    return "/".join(url.split("/", 3)[:3])
