@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias, TypeVar
 
 from smsquest_cli.messages import Media
 from smsquest_cli.problems import catalogue, line_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 VERSION: Final = 1
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,29 +240,52 @@ EVENT_TYPES: Final[Mapping[str, type[Event]]] = {
     )
 }  # fmt: skip
 
-_KEYS: Final[Mapping[type, tuple[tuple[str, str], ...]]] = {
-    cls: tuple((field.name, field.name.rstrip("_")) for field in fields(cls))
-    for cls in (*EVENT_TYPES.values(), Media, OutgoingMessage, Step, SandboxAccount)
+_Key: TypeAlias = tuple[str, str, tuple[type, ...], type | None]
+"""A field's name, its key in the record, what stands there in JSON, and what is made of that."""
+
+_JSON: Final[Mapping[str, tuple[type, ...]]] = {
+    "str": (str,),
+    "int": (int,),
+    "float": (int, float),
+    "bool": (bool,),
+    "None": (type(None),),
+    "datetime": (str,),
 }
-_PARTS: Final[Mapping[tuple[str, str], type]] = {
-    ("ready", "sandbox"): SandboxAccount,
-    ("inbound", "media"): Media,
-    ("reply", "messages"): OutgoingMessage,
-    ("message", "history"): Step,
+_PARTS: Final[Mapping[str, type]] = {
+    cls.__name__: cls for cls in (Media, OutgoingMessage, Step, SandboxAccount, datetime)
+}
+
+
+def _keys(cls: type) -> Iterator[_Key]:
+    """The keys of *cls*, from its annotations: ``int | None``, ``tuple[Media, ...]``."""
+    for field in fields(cls):
+        annotation = str(field.type)
+        many = annotation.startswith("tuple[")
+        names = annotation.removeprefix("tuple[").removesuffix(", ...]").split(" | ")
+        kinds = (list,) if many else tuple(k for name in names for k in _JSON.get(name, (dict,)))
+        part = next((_PARTS[name] for name in names if name in _PARTS), None)
+        yield field.name, field.name.rstrip("_"), kinds, part
+
+
+_KEYS: Final[Mapping[type, tuple[_Key, ...]]] = {
+    cls: tuple(_keys(cls))
+    for cls in (*EVENT_TYPES.values(), Media, OutgoingMessage, Step, SandboxAccount)
 }
 
 
 def timestamp(at: datetime) -> str:
     """*at* (aware) as the records write it: UTC, ISO 8601, milliseconds, ``Z``."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    utc = at if at.tzinfo is UTC else at.astimezone(UTC)
+    return utc.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def to_record(event: Event) -> dict[str, object]:
     """The JSON object of *event*: ``v``, ``ts``, ``type``, then the fields of its type."""
     record: dict[str, object] = {"v": VERSION, "ts": timestamp(event.ts), "type": event.type}
-    for name, key in _KEYS[type(event)]:
+    for name, key, kinds, part in _KEYS[type(event)]:
         if name != "ts":
-            record[key] = _plain(getattr(event, name))
+            value = getattr(event, name)
+            record[key] = value if part is None and list not in kinds else _plain(value)
     return record
 
 
@@ -275,41 +300,45 @@ def from_record(record: Mapping[str, object]) -> Event:
     if cls is None:
         raise ValueError(f"no such type of record: {kind!r}")
     try:
-        values = {
-            name: _part(_PARTS.get((kind, name)), record[key])
-            for name, key in _KEYS[cls]
-            if key in record and name != "ts"
-        }
-        return cls(ts=datetime.fromisoformat(str(record["ts"])), **values)  # type: ignore[arg-type]
-    except (KeyError, TypeError) as err:
-        raise ValueError(f"not a {kind} record: {err}") from err
+        event: Event = _made(cls, record)
+    except (TypeError, ValueError) as err:
+        raise ValueError(f"not a record of type {kind}: {err}") from err
+    return event
 
 
 def _plain(value: object) -> object:
-    if value is None or isinstance(value, (str, int, float)):  # most fields, so asked first
-        return value
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     if isinstance(value, datetime):
         return timestamp(value)
     if is_dataclass(value) and not isinstance(value, type):
-        return {key: _plain(getattr(value, name)) for name, key in _KEYS[type(value)]}
+        return {key: _plain(getattr(value, name)) for name, key, _, _ in _KEYS[type(value)]}
     return value
 
 
-def _part(cls: type | None, value: object) -> object:
-    if cls is None or value is None:
-        return value
-    if isinstance(value, list):
-        return tuple(_part(cls, item) for item in value)
-    if not isinstance(value, dict):
+def _made(cls: type[T], record: object) -> T:
+    """The *cls* that *record* was made of; raises `TypeError` or `ValueError`."""
+    if not isinstance(record, dict):
         raise TypeError(f"{cls.__name__} expected")
-    made = {
-        name: tuple(item) if isinstance(item := value[key], list) else item
-        for name, key in _KEYS[cls]
-        if key in value
-    }
-    if cls is Step:
-        made["ts"] = datetime.fromisoformat(str(made["ts"]))
-    part: object = cls(**made)
-    return part
+    values = {}
+    for name, key, kinds, part in _KEYS[cls]:
+        if key not in record:
+            continue  # required ones are missed by the class itself
+        value = record[key]
+        if not isinstance(value, kinds):
+            raise TypeError(f"{key} is of type {type(value).__name__}")
+        if part is datetime:
+            value = _moment(str(value))
+        elif isinstance(value, list):
+            value = tuple(_made(part, item) if part else item for item in value)
+        elif part and value is not None:
+            value = _made(part, value)
+        values[name] = value
+    return cls(**values)
+
+
+def _moment(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError(f"no time zone: {text}")
+    return at
