@@ -54,7 +54,7 @@ class Twilio:
     def __init__(self, *answers, listed=()):
         self.asked = []
         self._answers = list(answers)
-        self._listed = listed
+        self._listed = self.listed_later = listed
 
     def message(self, sid):
         return self._answer(
@@ -63,7 +63,8 @@ class Twilio:
 
     def messages(self, *, since, from_, limit):
         del since, from_
-        return self._answer(f"list {limit}", lambda: self._listed)
+        listed, self._listed = self._listed, self.listed_later
+        return self._answer(f"list {limit}", lambda: listed)
 
     def _answer(self, question, answer):
         self.asked.append(question)
@@ -253,6 +254,17 @@ def test_until_waits_for_all_messages(log, shown):
 
     assert errors == ["E3"]
     assert shown.statuses == ["failed", "sent", "delivered"]
+
+
+def test_until_waits_for_what_only_twilio_knows(log, shown):
+    """All that the log tells may be final, and a message of somebody else still on its way."""
+    record(log, callback("delivered"))
+    twilio = Twilio(listed=[sent_message("sent", sid=OTHER)])
+    twilio.listed_later = [sent_message("delivered", sid=OTHER)]
+
+    watching(log, shown, twilio=twilio).follow(until="final", timeout=20)
+
+    assert shown.statuses == ["delivered", "sent", "delivered"]
 
 
 def test_a_time_out_says_how_far_it_got(log, shown):

@@ -57,6 +57,7 @@ class DeliveryPoll:
         self, twilio: TwilioGateway, selection: Selection, *, interval: float = 5.0
     ) -> None:
         self.outage: SmsquestError | None = None
+        self.has_listed = bool(selection.sids)  # else there may be messages that nobody told of
         self._twilio = twilio
         self._selection = selection
         self._interval = interval
@@ -92,6 +93,7 @@ class DeliveryPoll:
             if (answer := self._inquiry.answer()) is not None:
                 question, messages = answer
                 self.outage = None
+                self.has_listed |= question == LISTING
                 self._agenda.answered(question, news=False, now=time.monotonic())
                 if not messages:  # deleted since, or of another account
                     self._agenda.settle(question)
@@ -99,6 +101,7 @@ class DeliveryPoll:
             if err.id not in OUTAGE:
                 raise
             self.outage = err
+            self.has_listed = True  # nobody waits for an outage to end
             self._agenda.failed(now=time.monotonic())
         return messages
 

@@ -239,6 +239,8 @@ class DeliveryWatch:
     def _reached(self, until: Until) -> bool:
         missing = self._selection.sids - self._states.keys()
         states = [*self._states.values()]
+        if self._poll is not None and not self._poll.has_listed:
+            return False
         if not states or missing or not all(_settled(state, until) for state in states):
             return False
         failed = next((state for state in states if state.status in FAILURE), None)
