@@ -75,16 +75,22 @@ class Twilio:
 
 
 class Shown(list):
-    """What the watch showed, and when."""
+    """A view that remembers what the watch showed."""
 
     def __init__(self):
         super().__init__()
         self.changed = threading.Condition()
 
-    def __call__(self, news):
+    def show(self, batch):
         with self.changed:
-            self += news
+            self += [stored.event for stored in batch]
             self.changed.notify_all()
+
+    def due(self):
+        return None
+
+    def refresh(self):
+        """Nothing was put off."""
 
     @property
     def statuses(self):
@@ -114,7 +120,7 @@ def shown():
 
 def watching(log, shown, *, twilio=None, sids=(), number=None, interval=0.02, **more):
     selection = Selection(since=now() - RECENT, sids=frozenset(sids), number=number)
-    return DeliveryWatch(selection, log=log, twilio=twilio, show=shown, interval=interval, **more)
+    return DeliveryWatch(selection, log=log, twilio=twilio, view=shown, interval=interval, **more)
 
 
 def record(log, *events):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from smsquest_cli.credentials import masked
 from smsquest_cli.delivery_watch.deliveries import INBOUND, KEEP, Deliveries
 from smsquest_cli.delivery_watch.poll import PATIENCE, DeliveryPoll, Selection, state_of
+from smsquest_cli.eventlog import Stored
 from smsquest_cli.events import MessageState, Problem
 from smsquest_cli.explanations import short
 from smsquest_cli.problems import CredentialsError, ExpectationError, TwilioRefusedError
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from smsquest_cli.eventlog import EventLog
     from smsquest_cli.problems import SmsquestError
     from smsquest_cli.twilio_api import SentMessage, TwilioGateway
+    from smsquest_cli.views import View
 
 Until = Literal["final", "sent", "delivered"]
 
@@ -38,8 +40,8 @@ BEEN_SENT: Final = frozenset({"sent", "partially_delivered", *SUCCESS})
 class DeliveryWatch:
     """The deliveries of the messages of *selection*.
 
-    *log* and *twilio* are the two sources, either may be None. *show* is given what is new: the
-    states of messages, and problems to note. *status_url* is where callbacks would come in.
+    *log* and *twilio* are the two sources, either may be None. *view* shows what is new: the states
+    of messages, and problems to note. *status_url* is where callbacks would come in.
     """
 
     def __init__(
@@ -48,7 +50,7 @@ class DeliveryWatch:
         *,
         log: EventLog | None,
         twilio: TwilioGateway | None,
-        show: Callable[[Sequence[events.Event]], None],
+        view: View,
         interval: float = 5.0,
         status_url: str | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -56,7 +58,7 @@ class DeliveryWatch:
         self._selection = selection
         self._log = log
         self._poll = DeliveryPoll(twilio, selection, interval=interval) if twilio else None
-        self._show = show
+        self._view = view
         self._interval = interval
         self._status_url = status_url
         self._now = now
@@ -89,6 +91,7 @@ class DeliveryWatch:
             news: list[events.Event] = [*self._update(changed), *self._notes(self._open())]
             if news:
                 self._show(news)
+            self._view.refresh()
             if until is not None and self._reached(until):
                 return
             if deadline is not None and time.monotonic() >= deadline:
@@ -97,7 +100,10 @@ class DeliveryWatch:
                 raise self._too_late(until, timeout or 0.0)
             changed = self._answers() or self._wait(deadline)
 
-    # What is known
+    # What is known and shown
+
+    def _show(self, news: Sequence[events.Event]) -> None:
+        self._view.show([Stored(0, "", event) for event in news])
 
     def _update(self, sids: Iterable[str]) -> list[MessageState]:
         """The states of those of *sids* that are wanted, which have changed."""
@@ -189,6 +195,8 @@ class DeliveryWatch:
         waits = [IDLE_SECONDS]
         if deadline is not None:
             waits.append(deadline - time.monotonic())
+        if (due := self._view.due()) is not None:
+            waits.append(due)
         if self._poll is not None and (wait := self._poll.wait()) is not None:
             waits.append(wait)
         seconds = max(min(waits), 0.0)
