@@ -114,6 +114,14 @@ class Verifier:
             return None
         return reason
 
+    def explain(
+        self, url: str, pairs: Pairs, presented: str, *, candidates: Mapping[str, str]
+    ) -> str | None:
+        """`explain`, for a signature made with the auth token."""
+        if not self._auth_token:
+            return None
+        return explain(url, pairs, presented, self._auth_token.decode(), candidates=candidates)
+
 
 def signable_url(url: str) -> str:
     """The part of *url* that Twilio signs: without user, password and fragment, else as it is."""

@@ -326,6 +326,18 @@ def test_a_client_that_does_not_sort_is_found_out():
     )
 
 
+def test_a_verifier_explains_with_its_own_token():
+    """The secret stays inside; without one there is nothing to explain with."""
+    presented = sign(URL.replace("https", "http"), FORM, TOKEN)
+
+    def explanation(verifier):
+        return verifier.explain(URL, FORM, presented, candidates=CANDIDATES)
+
+    assert explanation(Verifier(TOKEN)) == "for http instead of https"
+    assert explanation(Verifier("another")) is None
+    assert explanation(Verifier(None, TOKEN)) is None
+
+
 def test_a_genuine_signature_needs_no_explanation():
     """Nor does one for an address that is no URL crash the explanation."""
     assert explain(URL, FORM, sign(URL, FORM, TOKEN), TOKEN, candidates={}) is None
