@@ -52,6 +52,10 @@ class Output(StrEnum):
     JUNIT = "junit"
 
 
+class ReaderGoneError(Exception):
+    """Whoever read our output has closed it (``| head``): there is nobody left to tell."""
+
+
 def printable(text: str) -> str:
     """*text* with everything visible that a terminal would obey, reorder or hide.
 
@@ -183,5 +187,10 @@ def _say_problem(line: str) -> None:
 
 
 def _write(stream: IO[str], text: str) -> None:
-    stream.write(text + "\n")
-    stream.flush()
+    try:
+        stream.write(text + "\n")
+        stream.flush()
+    except BrokenPipeError as err:
+        # What is still to be said on the way out goes nowhere, quietly.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        raise ReaderGoneError from err

@@ -6,8 +6,6 @@ short command stay fast (`Commands`).
 
 from __future__ import annotations
 
-import os
-import sys
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -118,7 +116,6 @@ def run(arguments: Sequence[str]) -> int:
         return err.exit_code
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # the reader has gone (| head): nothing is left to say to it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except console.ReaderGoneError:
         return 0
     return 0

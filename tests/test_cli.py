@@ -1,0 +1,143 @@
+"""The command line as a whole: help, usage errors, pipes, and the pages that document it."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import smsquest_cli
+from smsquest_cli.overview import COMMANDS, OPTIONS, overview
+
+ROOT = Path(__file__).parents[1]
+REFERENCE = ROOT / "docs" / "reference"
+
+
+def function_of(command):
+    """The function behind *command*."""
+    name = command.replace("-", "_")
+    return getattr(importlib.import_module(f"smsquest_cli.cli.{name}"), name)
+
+
+@pytest.mark.parametrize(("command", "line"), COMMANDS.items())
+def test_the_overview_says_of_a_command_what_its_own_help_says(command, line):
+    """The list of commands is text; this holds it and the commands together."""
+    assert function_of(command).__doc__.splitlines()[0] == line
+
+
+def test_the_two_first_steps_stand_above_the_commands(smsquest):
+    """Someone without an account sees the sandbox first."""
+    shown = smsquest("--help").stdout
+
+    assert shown.rstrip("\n") == overview()
+    assert shown.index("serve --sandbox") < shown.index("Commands:")
+
+
+def test_the_overview_lists_the_root_options():
+    """Every option of the root, and no other, is in the text."""
+    import typer
+
+    from smsquest_cli.cli import app
+
+    declared = {name for parameter in typer.main.get_command(app).params for name in parameter.opts}
+    listed = {name for text in OPTIONS for name in text.split() if name.startswith("-")}
+    assert {name.rstrip(",") for name in listed} - {"-h", "--help"} == declared
+
+
+def test_no_arguments_is_the_help_and_2(smsquest):
+    """Somebody who types the name alone is shown where to begin."""
+    done = smsquest()
+
+    assert done.returncode == 2
+    assert "smsquest serve --sandbox" in done.stdout + done.stderr
+
+
+def test_the_version_is_the_packages(smsquest):
+    """``--version`` says what is installed."""
+    assert smsquest("--version").stdout == f"smsquest {smsquest_cli.__version__}\n"
+
+
+def test_a_mistyped_command_is_2_and_on_standard_error(smsquest):
+    """Nothing of it reaches standard output."""
+    done = smsquest("serv")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "serv" in done.stderr
+
+
+def test_it_runs_as_a_module_with_the_same_name(smsquest):
+    """``python -m smsquest_cli`` shows the usage of ``smsquest``."""
+    assert smsquest("explain", "--help").stdout.startswith("Usage: smsquest explain")
+
+
+def test_a_reader_that_goes_away_ends_it_quietly(environment, tmp_path):
+    """``| head -1`` leaves no traceback."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "smsquest_cli", "explain", "30007"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        cwd=tmp_path,
+    )
+    process.stdout.close()
+    errors = process.stderr.read()
+    process.stderr.close()
+
+    assert (process.wait(20), errors) == (0, b"")
+
+
+def test_the_page_of_commands_is_what_the_help_says():
+    """``docs/reference/commands.md`` is made by the script beside it, and up to date."""
+    spec = importlib.util.spec_from_file_location("generate", REFERENCE / "generate.py")
+    generate = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generate)
+
+    assert (REFERENCE / "commands.md").read_text("utf-8") == generate.commands_page()
+
+
+def test_every_exit_code_is_documented():
+    """The classes of problems and the page of exit codes agree."""
+    from smsquest_cli import problems
+
+    page = (REFERENCE / "exit-codes.md").read_text("utf-8")
+    codes = {
+        kind.exit_code
+        for kind in vars(problems).values()
+        if isinstance(kind, type) and issubclass(kind, problems.SmsquestError)
+    }
+    for code in codes:
+        assert f"| {code} | " in page
+
+
+def test_every_record_and_field_is_documented():
+    """``docs/reference/records.md`` names each type with each of its fields."""
+    from dataclasses import fields
+
+    from smsquest_cli.events import EVENT_TYPES
+
+    page = (REFERENCE / "records.md").read_text("utf-8")
+    for kind, record in EVENT_TYPES.items():
+        row = next(line for line in page.splitlines() if line.startswith(f"| `{kind}` |"))
+        for field in fields(record):
+            assert field.name == "ts" or f"`{field.name.rstrip('_')}`" in row, (kind, field.name)
+
+
+def test_the_links_of_the_documents_lead_somewhere():
+    """No page names a file that is not there."""
+    import re
+
+    for page in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_readme_begins_with_a_sentence_a_picture_and_the_two_commands():
+    """What a newcomer needs stands first, in this order."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+
+    places = [readme.index(part) for part in ("one command", "![", "serve --sandbox", "-m pytest")]
+    assert places == sorted(places)
