@@ -1,0 +1,52 @@
+"""``smsquest check``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from smsquest_cli.cli.options import Invocation
+from smsquest_cli.problems import ExpectationError
+
+
+def check(
+    ctx: typer.Context,
+    url: Annotated[str, typer.Argument(help="The address of the webhook handler.")],
+    output: Annotated[
+        Literal["table", "lines", "json", "junit"] | None,
+        typer.Option(
+            "--output", "-o", help="How to show it; default: table on a terminal, else lines."
+        ),
+    ] = None,
+) -> None:
+    """Test a webhook handler against Twilio's contract.
+
+    It gets signed requests, which it should answer with TwiML, and forged ones, which it should
+    refuse with 403. They are signed with TWILIO_AUTH_TOKEN (else the sandbox token). Exit 8 if a
+    check does not hold.
+    """
+    from smsquest_cli import console, forwarding
+    from smsquest_cli.check import check as checked
+    from smsquest_cli.check import failed
+    from smsquest_cli.sandbox import AUTH_TOKEN
+    from smsquest_cli.views.checks import show_results
+
+    invocation: Invocation = ctx.obj
+    invocation.output = output
+    url = forwarding.app_address(url, "URL")
+    settings = invocation.settings()
+    token = settings.auth_token
+    console.say(f"signing with {'TWILIO_AUTH_TOKEN' if token else 'the sandbox token (32 zeros)'}")
+    results = show_results(
+        url,
+        checked(
+            url,
+            token=token.reveal() if token else AUTH_TOKEN,
+            account_sid=settings.account_sid,
+        ),
+        console.stream_output(output),
+    )
+    if bad := failed(results):
+        names = ", ".join(result.id for result in bad)
+        raise ExpectationError("E4", failed=len(bad), count=len(results), url=url, names=names)

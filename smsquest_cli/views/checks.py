@@ -1,0 +1,96 @@
+"""The results of a contract test: a table, lines, one JSON document, or JUnit's XML for CI."""
+
+from __future__ import annotations
+
+import html
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from smsquest_cli import console
+from smsquest_cli.console import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from smsquest_cli.check import Result
+
+
+def show_results(url: str, results: Iterable[Result], output: console.Output) -> list[Result]:
+    """Show *results* as they come, or together where *output* is one document; returns them."""
+    if output is console.Output.LINES:
+        return [_line(result) for result in results]
+    found = list(results)
+    if output is console.Output.JSON:
+        console.print_json({"url": url, "checks": [asdict(result) for result in found]})
+    elif output is console.Output.JUNIT:
+        console.write_line(_junit(url, found))
+    else:
+        _table(found)
+    return found
+
+
+def _line(result: Result) -> Result:
+    console.write_line(f"{result.state:<8} {result.id:<14} {printable(result.line)}")
+    if result.state == "problem" and result.fix:
+        console.write_line(f"{'':<8} {'':<14} fix: {printable(result.fix)}")
+    return result
+
+
+def _table(results: list[Result]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    table.add_column("Check")
+    table.add_column("What came of it", overflow="fold")
+    styles = {"ok": "green", "problem": "bold red", "skipped": "dim"}
+    for result in results:
+        said = printable(result.line)
+        if result.state == "problem" and result.fix:
+            said += f"\nfix: {printable(result.fix)}"
+        state = Text(result.state, style=styles[result.state])
+        table.add_row(state, Text(result.title), Text(said))
+    console.console_for(sys.stdout).print(table)
+
+
+def _junit(url: str, results: list[Result]) -> str:
+    seconds = sum(result.ms for result in results) / 1000
+    counts = {
+        state: sum(result.state == state for result in results) for state in ("problem", "skipped")
+    }
+    suite = (
+        f'name={_quoted("smsquest check " + url)} tests="{len(results)}" '
+        f'failures="{counts["problem"]}" errors="0" skipped="{counts["skipped"]}" '
+        f'time="{seconds:.3f}"'
+    )
+    lines = [
+        '<?xml version="1.0" encoding="UTF-8"?>',
+        "<testsuites>",
+        f"<testsuite {suite}>",
+        *[line for result in results for line in _junit_case(result)],
+        "</testsuite>",
+        "</testsuites>",
+    ]
+    return "\n".join(lines)
+
+
+def _junit_case(result: Result) -> list[str]:
+    seconds = f"{result.ms / 1000:.3f}"
+    name = f'classname="smsquest.check" name={_quoted(result.title)}'
+    case = f'<testcase {name} time="{seconds}"'
+    if result.state == "skipped":
+        return [f"{case}>", f"<skipped message={_quoted(result.line)}/>", "</testcase>"]
+    if result.state == "problem":
+        text = html.escape(printable(result.fix or ""))
+        return [
+            f"{case}>",
+            f"<failure message={_quoted(result.line)}>{text}</failure>",
+            "</testcase>",
+        ]
+    return [f"{case}/>"]
+
+
+def _quoted(text: str) -> str:
+    return f'"{html.escape(printable(text))}"'
