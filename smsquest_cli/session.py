@@ -167,7 +167,12 @@ class Session:
                 self._reason = "timeout"
                 raise ExpectationError("E1", **self._shortfall())
             with self._signals.interruptible():
-                self._log.wait(self._cursor, timeout=min(left, IDLE_SECONDS))
+                self._log.wait(self._cursor, timeout=min(left, self._patience()))
+
+    def _patience(self) -> float:
+        """How long to wait for news: until the view has something to catch up on."""
+        due = self._view.due() if self._view is not None else None
+        return IDLE_SECONDS if due is None else due
 
     def _show_news(self) -> None:
         """Everything recorded since the last look, counted and shown."""
@@ -177,8 +182,10 @@ class Session:
             if self._view is not None and batch.events:
                 self._view.show(batch.events)
             if batch.cursor == self._cursor:
-                return
+                break
             self._cursor = batch.cursor
+        if self._view is not None:
+            self._view.refresh()
 
     def _count(self, news: Sequence[Stored]) -> None:
         counts = self._counts

@@ -32,7 +32,13 @@ class View(Protocol):
     ) -> None: ...
 
     def show(self, batch: Sequence[Stored]) -> None:
-        """Show *batch*."""
+        """Show *batch*, or as much as is worth while now: `due` tells whether there is more."""
+
+    def due(self) -> float | None:
+        """In how many seconds `refresh` is to be called; None while nothing waits for it."""
+
+    def refresh(self) -> None:
+        """Show what was put off, if it is time."""
 
 
 def make_view(output: Output, *, header: Header | None = None) -> View:
@@ -42,4 +48,8 @@ def make_view(output: Output, *, header: Header | None = None) -> View:
 
     if output is Output.JSON:
         return Records(header)
+    if output is Output.TABLE:
+        from smsquest_cli.views.table import Table
+
+        return Table(header)
     return Lines(header)

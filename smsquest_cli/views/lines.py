@@ -32,3 +32,9 @@ class Lines:
         """Write *batch*."""
         for stored in batch:
             console.write_line(console.printable(str(events.to_record(stored.event))))
+
+    def due(self) -> None:
+        """Nothing is put off."""
+
+    def refresh(self) -> None:
+        """Nothing was put off."""

@@ -29,3 +29,9 @@ class Records:
         """Write *batch*."""
         for stored in batch:
             console.print_json(events.to_record(stored.event))
+
+    def due(self) -> None:
+        """Nothing is put off."""
+
+    def refresh(self) -> None:
+        """Nothing was put off."""
