@@ -1,0 +1,319 @@
+"""What a number looked like before we touched it: on disk before the change, gone when put back.
+
+One file for each resource of Twilio that is changed, a number (``PN…``) or a Messaging Service
+(``MG…``), in ``<home>/journal``. The file of a run that was killed stays, and its original wins
+over whatever looks like one later. Changes are exclusive: two runs never hold one number.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import re
+import socket
+import sys
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from smsquest_cli import processes
+from smsquest_cli.events import Problem
+from smsquest_cli.problems import LocalError, NumberError
+from smsquest_cli.webhook_urls import described
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    Fields = Mapping[str, str | bool]
+
+VERSION: Final = 1
+URL_FIELDS: Final = {"PN": "sms_url", "MG": "inbound_request_url"}
+FIELDS: Final[Mapping[str, Mapping[str, type]]] = {
+    "PN": {
+        "sms_url": str,
+        "sms_method": str,
+        "sms_fallback_url": str,
+        "sms_fallback_method": str,
+        "sms_application_sid": str,
+    },
+    "MG": {
+        "inbound_request_url": str,
+        "inbound_method": str,
+        "use_inbound_webhook_on_number": bool,
+    },
+}
+_SID: Final = re.compile(r"(PN|MG)[0-9A-Za-z]{1,64}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What is to be put back, where, and who changed it."""
+
+    sid: str  # of what was changed: PN… or MG…
+    number: str  # E.164, for whose sake
+    account_sid: str
+    original: Fields  # the fields that were changed, as they were
+    ours: tuple[str, ...]  # every URL of ours that it may hold, the newest last
+    started: datetime
+    pid: int
+    process: str | None = None  # what tells this process from a later one with its pid
+    host: str = ""
+    user: str = ""
+    origin: str | None = None  # of the Twilio, if it is another than Twilio's
+    kept: bool = False  # it was left pointing here on purpose
+
+    @property
+    def url_field(self) -> str:
+        """The field that holds the URL."""
+        return URL_FIELDS[self.sid[:2]]
+
+    @property
+    def original_url(self) -> str:
+        """The URL that was there before."""
+        return str(self.original[self.url_field])
+
+    @property
+    def url(self) -> str:
+        """The URL of ours that it should hold now."""
+        return self.ours[-1]
+
+    def __repr__(self) -> str:
+        return f"<Entry {self.sid} {self.number}>"
+
+
+class Journal:
+    """The journal in the state folder *home*."""
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        host: str | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.folder = home / "journal"
+        self._host = host or socket.gethostname()
+        self._now = now
+
+    def signed(self, entry: Entry) -> Entry:
+        """*entry* as one of this process, begun now."""
+        return replace(
+            entry,
+            started=self._now(),
+            pid=os.getpid(),
+            process=processes.own_identity(),
+            host=self._host,
+            user=_user(),
+            kept=False,
+        )
+
+    # Reading
+
+    def entries(self) -> list[Entry]:
+        """Every entry, the oldest first; what cannot be read is passed over."""
+        found = [entry for path in self._files() if (entry := _read(path))]
+        return sorted(found, key=lambda entry: entry.started)
+
+    def entry(self, sid: str) -> Entry | None:
+        """The entry of the resource *sid*, or None."""
+        return _read(self._path(sid))
+
+    def is_live(self, entry: Entry) -> bool:
+        """Whether the run that made *entry* is still there to put it back."""
+        return entry.host == self._host and processes.is_running(entry.pid, entry.process)
+
+    def stale(self) -> list[Entry]:
+        """The entries whose run is gone without having put its number back."""
+        return [entry for entry in self.entries() if not (entry.kept or self.is_live(entry))]
+
+    def damaged(self) -> list[Path]:
+        """Files that should be entries and cannot be read."""
+        return [path for path in self._files() if path.is_file() and not _read(path)]
+
+    def notes(self, *, at: datetime) -> tuple[Problem, ...]:
+        """What a command should say of numbers that wait to be put back (M3)."""
+        return tuple(
+            Problem.of(
+                "M3",
+                at=at,
+                since=_when(entry.started, at),
+                pid=entry.pid,
+                number=entry.number,
+                original=described(entry.original_url),
+            )
+            for entry in self.stale()
+        )
+
+    # Writing
+
+    def write(self, entry: Entry, *, replacing: Entry | None) -> bool:
+        """Put *entry* on disk, durably, in the place of *replacing*; False if that changed.
+
+        Raises `NumberError` (M4) where a live run has it, `LocalError` (L4) where it cannot be
+        written.
+        """
+        path = self._path(entry.sid)
+        with self._alone():
+            present = _read(path)
+            if present is not None and present != replacing:
+                self.refuse_live(present)
+            if present != replacing:
+                return False
+            if present is None and path.exists():  # unreadable: kept for whoever wants to look
+                path.replace(path.with_suffix(".damaged"))
+            _write(path, json.dumps(_to_json(entry), indent=1, ensure_ascii=False))
+        return True
+
+    def refuse_live(self, entry: Entry) -> None:
+        """Raise `NumberError` (M4) if the run of *entry* is there, be it this one."""
+        if self.is_live(entry):
+            since = _when(entry.started, self._now())
+            raise NumberError(
+                "M4",
+                number=entry.number,
+                what=f"is in use by smsquest pid {entry.pid} on this computer, since {since}",
+                consequence="Stop it first, or use another number",
+            )
+
+    def clear(self, entry: Entry) -> None:
+        """Forget *entry*: what it tells of is put back."""
+        with self._alone():
+            if _read(self._path(entry.sid)) == entry:
+                self._path(entry.sid).unlink()
+                _sync_folder(self.folder)
+
+    def archive(self, entry: Entry, outcome: str) -> None:
+        """Set *entry* aside with its *outcome*: it is not to be put back any more."""
+        path = self.folder / "archive" / f"{entry.sid}-{entry.started:%Y%m%dT%H%M%S}.json"
+        with self._alone():
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            archived = {**_to_json(entry), "outcome": outcome, "archived": self._now().isoformat()}
+            _write(path, json.dumps(archived, indent=1, ensure_ascii=False))
+            if _read(self._path(entry.sid)) == entry:
+                self._path(entry.sid).unlink()
+                _sync_folder(self.folder)
+
+    # Files
+
+    def _path(self, sid: str) -> Path:
+        if not _SID.fullmatch(sid):
+            raise ValueError(f"neither a number nor a Messaging Service: {sid!r}")
+        return self.folder / f"{sid}.json"
+
+    def _files(self) -> list[Path]:
+        return sorted(self.folder.glob("*.json"))
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the journal against other processes; raises `LocalError` (L4) for `OSError`."""
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            handle = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                _lock(handle)
+                yield
+            finally:
+                os.close(handle)
+        except OSError as err:
+            reason = (err.strerror or str(err)).lower()
+            raise LocalError("L4", path=self.folder, reason=reason) from err
+
+
+def _write(path: Path, text: str) -> None:
+    """Write *text* to *path* so that it survives whatever happens next: all of it or nothing."""
+    scratch = path.with_suffix(".new")
+    handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    scratch.replace(path)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make what happened in *folder* durable, where the system has a way to say so."""
+    if sys.platform == "win32":  # pragma: no cover - there is none
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+if sys.platform == "win32":  # pragma: no cover - no such machine in CI
+
+    def _lock(handle: int) -> None:
+        import msvcrt
+
+        msvcrt.locking(handle, msvcrt.LK_LOCK, 1)
+
+else:
+
+    def _lock(handle: int) -> None:
+        import fcntl
+
+        with suppress(OSError):  # some network folders cannot lock; the rest still holds
+            fcntl.flock(handle, fcntl.LOCK_EX)
+
+
+def _read(path: Path) -> Entry | None:
+    """The entry in *path*, or None where there is none that can be understood."""
+    try:
+        return _from_json(json.loads(path.read_text("utf-8")), path.stem)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None
+
+
+def _to_json(entry: Entry) -> dict[str, Any]:
+    return {"v": VERSION, **asdict(entry), "started": entry.started.isoformat()}
+
+
+def _from_json(content: dict[str, Any], sid: str) -> Entry:
+    """The entry in *content*; raises one of several errors where it is none."""
+    fields = FIELDS[sid[:2]]
+    original: dict[str, str | bool] = {}
+    for name, value in content["original"].items():
+        original[name] = value
+        if type(value) is not fields[name]:
+            raise TypeError(f"{name} is {value!r}")
+    entry = Entry(
+        sid=content["sid"],
+        number=_text(content["number"]),
+        account_sid=_text(content["account_sid"]),
+        original=original,
+        ours=tuple(_text(url) for url in content["ours"]),
+        started=datetime.fromisoformat(content["started"]).astimezone(UTC),
+        pid=int(content["pid"]),
+        process=content["process"],
+        host=_text(content["host"]),
+        user=_text(content["user"]),
+        origin=content["origin"],
+        kept=content["kept"] is True,
+    )
+    if entry.sid != sid or not entry.ours or entry.url_field not in original:
+        raise ValueError("incomplete")
+    return entry
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"no text: {value!r}")
+    return value
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a container without an entry for this user
+        return ""
+
+
+def _when(at: datetime, now: datetime) -> str:
+    """*at* by this computer's clock: the time, and the day where it is not today."""
+    here = at.astimezone()
+    return f"{here:%H:%M}" if here.date() == now.astimezone().date() else f"{here:%Y-%m-%d %H:%M}"

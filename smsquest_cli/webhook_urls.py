@@ -1,0 +1,107 @@
+"""Whose URL that is: what a number's webhook tells by its address alone, and how to show one."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+TUNNELS: Final = (
+    "ngrok.io",
+    "ngrok.app",
+    "ngrok.dev",
+    "ngrok.pizza",
+    "ngrok-free.app",
+    "ngrok-free.dev",
+    "trycloudflare.com",
+    "cfargotunnel.com",
+    "loca.lt",
+    "localtunnel.me",
+    "lhr.life",
+    "lhr.rocks",
+    "ts.net",
+    "devtunnels.ms",
+    "app.github.dev",
+    "githubpreview.dev",
+    "gitpod.io",
+    "serveo.net",
+    "serveousercontent.com",
+    "zrok.io",
+    "pinggy.link",
+    "pinggy.online",
+    "bore.pub",
+    "tunnelmole.net",
+    "sharedwithexpose.com",
+)
+_LOCAL: Final = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
+NOTHING: Final = "no webhook"
+DEMO: Final = "Twilio's demo reply"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose a webhook is: ``kind`` for programs, ``words`` for people."""
+
+    kind: str  # none, demo, studio, function, twiml-bin, twilio, tunnel, local or production
+    words: str
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nobody would miss it."""
+        return self.kind in ("none", "demo")
+
+
+def owner_of(url: str) -> Owner:  # noqa: PLR0911 - one for each kind
+    """Whose *url* is, by its host and path."""
+    if not url.strip():
+        return Owner("none", NOTHING)
+    parts = _split(url)
+    host = (parts.hostname or "").rstrip(".")
+    if host == "demo.twilio.com":
+        return Owner("demo", DEMO)
+    if host == "webhooks.twilio.com" and "/flows/" in parts.path.lower():
+        return Owner("studio", "a Studio flow")
+    if host == "handler.twilio.com":
+        return Owner("twiml-bin", "a TwiML Bin")
+    if host.endswith(".twil.io"):
+        return Owner("function", "a Twilio Function")
+    if host.endswith(".twilio.com"):
+        return Owner("twilio", "a product of Twilio (Proxy, Flex, …)")
+    if any(host == tunnel or host.endswith(f".{tunnel}") for tunnel in TUNNELS):
+        return Owner("tunnel", "somebody's tunnel")
+    if is_local(host):
+        return Owner("local", "an address in a private network")
+    return Owner("production", "somebody's app")
+
+
+def is_local(host: str) -> bool:
+    """Whether *host* is this computer, or in a private network, where Twilio cannot reach it."""
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return "." not in host or host.endswith(_LOCAL)
+
+
+def shown(url: str) -> str:
+    """*url* as screens show it: without the user and password that may be in it."""
+    parts = _split(url)
+    _, at, host = parts.netloc.rpartition("@")
+    return parts._replace(netloc=f"***@{host}").geturl() if at else url
+
+
+def described(url: str, method: str | None = None) -> str:
+    """*url* and *method* in words: ``POST https://…``, or that it is nobody's."""
+    owner = owner_of(url)
+    if owner.is_free:
+        return owner.words
+    return f"{method} {shown(url)}" if method else shown(url)
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.hostname
+    except ValueError:
+        return SplitResult("", "", url, "", "")
+    return parts
