@@ -1,0 +1,548 @@
+"""The port is ours or its owner is named; whatever clients do, the server answers and stops."""
+
+from __future__ import annotations
+
+import errno
+import http.client
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import ExitStack, closing, contextmanager
+
+import pytest
+
+from smsquest_cli import server
+from smsquest_cli.problems import LocalError
+from smsquest_cli.server import bind, owners
+
+HELLO = (200, (("Content-Type", "text/plain"),), b"hello")
+
+
+def echo(environ, start_response):
+    """Answers with what it was sent."""
+    body = environ["wsgi.input"].read()
+    start_response("200 OK", [("Content-Type", "application/octet-stream")])
+    return [f"{environ['REQUEST_METHOD']} {environ['REQUEST_URI']} ".encode() + body]
+
+
+@contextmanager
+def serving(app=echo, **options):
+    listening = bind(0)
+    with listening.serving(app, **options):
+        yield listening
+
+
+class Client:
+    """One raw connection."""
+
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self._unread = b""
+
+    def send(self, text):
+        self.socket.sendall(text if isinstance(text, bytes) else text.encode())
+
+    def answer(self):
+        """Status and body of the next answer."""
+        while b"\r\n\r\n" not in self._unread:
+            self._receive()
+        head, _, self._unread = self._unread.partition(b"\r\n\r\n")
+        status = int(head.split()[1])
+        length = 0
+        for line in head.lower().split(b"\r\n"):
+            if line.startswith(b"content-length:"):
+                length = int(line.partition(b":")[2])
+        while len(self._unread) < length:
+            self._receive()
+        body, self._unread = self._unread[:length], self._unread[length:]
+        return status, body
+
+    def is_closed(self):
+        """Whether the server has ended the connection."""
+        try:
+            return self.socket.recv(1) == b""
+        except ConnectionResetError:
+            return True
+
+    def _receive(self):
+        chunk = self.socket.recv(65536)
+        if not chunk:
+            raise EOFError(self._unread)
+        self._unread += chunk
+
+    def close(self):
+        self.socket.close()
+
+
+@contextmanager
+def connected(listening):
+    with closing(Client(listening.port)) as client:
+        yield client
+
+
+def request(method="GET", path="/", body=b"", *fields):
+    head = "".join(f"{line}\r\n" for line in ("Host: x", *fields))
+    if body:
+        head += f"Content-Length: {len(body)}\r\n"
+    return f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body
+
+
+# The port
+
+
+def test_a_port_is_claimed_from_the_first_moment():
+    """Whoever connects before it is served is answered later; nobody else gets the port."""
+    with closing(bind(0)) as listening, connected(listening) as client:
+        client.send(request())
+        with pytest.raises(LocalError):
+            bind(listening.port)
+
+        with listening.serving(echo):
+            assert client.answer() == (200, b"GET / ")
+
+    assert listening.note is None
+    assert listening.url == f"http://127.0.0.1:{listening.port}"
+
+
+def test_a_taken_default_port_is_replaced_and_its_owner_named(monkeypatch):
+    """The note says who has the usual port, and which one is used."""
+    with closing(bind(0)) as taken:
+        monkeypatch.setattr(server, "DEFAULT_PORT", taken.port)
+        with closing(bind(None)) as listening:
+            note = listening.note
+
+    assert (note["port"], note["consequence"]) == (taken.port, f"using {listening.port}")
+    assert note["owner"].endswith(f"pid {subprocess.os.getpid()}")
+
+
+def test_the_default_port_is_used_when_it_is_free(monkeypatch):
+    """Nothing to note then."""
+    with closing(bind(0)) as free:
+        port = free.port
+    monkeypatch.setattr(server, "DEFAULT_PORT", port)
+    with closing(bind(None)) as listening:
+        assert (listening.port, listening.note) == (port, None)
+
+
+LISTENER = """
+import socket
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+input()
+"""
+
+
+@contextmanager
+def other_program(path, *arguments):
+    """Another process that listens; gives its port and pid."""
+    path.write_text(LISTENER)
+    process = subprocess.Popen(
+        [sys.executable, str(path), *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield int(process.stdout.readline()), process.pid
+    finally:
+        process.communicate("\n", timeout=10)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "shown"),
+    [("app.py", (), "python"), ("smsquest", ("serve", "--sandbox"), "smsquest serve")],
+)
+def test_the_owner_of_a_taken_port_is_named(tmp_path, name, arguments, shown):
+    """A1 says which program to stop; one of ours by its command."""
+    with (
+        other_program(tmp_path / name, *arguments) as (port, pid),
+        pytest.raises(LocalError, match=rf"A1: .*{port} is taken \({shown}\S* pid {pid}\)"),
+    ):
+        bind(port)
+
+
+def test_lsof_names_the_owner_where_there_is_no_proc(tmp_path, monkeypatch):
+    """On other systems lsof is asked, if there is one; else it is another program."""
+    with other_program(tmp_path / "app.py") as (port, pid):
+        if owners.shutil.which("lsof"):
+            assert owners._pid_by_lsof(port) == pid
+            assert owners._command(pid)
+        monkeypatch.setattr(owners.sys, "platform", "darwin")
+        monkeypatch.setattr(owners.shutil, "which", lambda _: None)
+
+        assert owners.owner_of(port) == "another program"
+
+
+def test_a_free_port_has_no_owner():
+    """Nobody is blamed for nothing."""
+    with closing(bind(0)) as listening:
+        port = listening.port
+
+    assert owners.owner_of(port) == "another program"
+
+
+@pytest.mark.parametrize("failure", [OSError(), subprocess.TimeoutExpired("lsof", 2)])
+def test_an_owner_that_cannot_be_found_is_another_program(monkeypatch, failure):
+    """A missing or stuck lsof, a process that has just ended: no error, and no name."""
+
+    def fail(*_, **__):
+        raise failure
+
+    monkeypatch.setattr(owners.sys, "platform", "darwin")
+    monkeypatch.setattr(owners.shutil, "which", lambda name: name)
+    monkeypatch.setattr(owners.subprocess, "run", fail)
+
+    assert owners.owner_of(1) == "another program"
+    assert owners._name(1) == "pid 1"
+
+
+def test_a_port_that_is_not_for_us_is_said(monkeypatch):
+    """A13: a forbidden port is not called taken."""
+
+    def refuse(_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(server, "_listen", refuse)
+
+    with pytest.raises(LocalError, match=r"A13: port 80 .*Permission denied"):
+        bind(80)
+
+
+# Requests
+
+
+def test_any_kind_of_request_reaches_the_app():
+    """Kept connections, bodies in chunks, ``Expect: 100-continue``, raw targets, HEAD."""
+    with serving() as listening, connected(listening) as client:
+        client.send(request("POST", "/a%2Fb?c=%20+", b"hello"))
+        assert client.answer() == (200, b"POST /a%2Fb?c=%20+ hello")
+
+        chunked = request("POST", "/", b"", "Transfer-Encoding: chunked")
+        client.send(chunked + b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
+        assert client.answer() == (200, b"POST / abcde")
+
+        client.send(request("POST", "/", b"", "Expect: 100-continue", "Content-Length: 2"))
+        assert client.answer()[0] == 100
+        client.send(b"ok")
+        assert client.answer() == (200, b"POST / ok")
+
+
+def test_forwarded_headers_are_left_as_they_came():
+    """What the tunnel says of the caller is for the developer's app to see."""
+    seen = {}
+
+    def app(environ, start_response):
+        seen.update(environ)
+        return echo(environ, start_response)
+
+    with serving(app) as listening, connected(listening) as client:
+        client.send(request("GET", "/", b"", "X-Forwarded-For: 54.1.2.3"))
+        client.answer()
+
+    assert seen["HTTP_X_FORWARDED_FOR"] == "54.1.2.3"
+
+
+def test_a_client_that_drips_its_request_is_served_and_keeps_nobody_waiting():
+    """Byte by byte is a request too; others are answered meanwhile."""
+    with serving() as listening, connected(listening) as slow, connected(listening) as quick:
+        for byte in request("POST", "/slow", b"body"):
+            slow.send(bytes([byte]))
+            quick.send(request("GET", "/quick"))
+            assert quick.answer() == (200, b"GET /quick ")
+
+        assert slow.answer() == (200, b"POST /slow body")
+
+
+def test_a_thousand_connections_are_served_at_once():
+    """A tunnel that opens very many connections is not turned away."""
+    with serving() as listening, ExitStack() as stack:
+        clients = [stack.enter_context(connected(listening)) for _ in range(1000)]
+        started = time.monotonic()
+        for client in clients:
+            client.send(request())
+        answers = {client.answer() for client in clients}
+
+    assert answers == {(200, b"GET / ")}
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"\x00\xff\x16\x03\x01\r\n\r\n",
+        b"GET / HTTP/9.9\r\nHost x\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+        b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n",
+    ],
+)
+def test_what_is_no_request_is_refused_and_harms_nobody(garbage, capfd):
+    """A TLS hello, a broken head, a body beyond all bounds: 4xx, no word on the screen."""
+    with serving() as listening:
+        with connected(listening) as client:
+            client.send(garbage)
+            assert 400 <= client.answer()[0] < 500
+        with connected(listening) as client:
+            client.send(request())
+            assert client.answer()[0] == 200
+
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_client_that_leaves_is_no_event(capfd):
+    """Connections that are reset or left in the middle go unnoticed."""
+    half = request("POST", "/", b"x" * 9)[:-3]
+    with serving(quick=Lane()) as listening:
+        for text in (b"", b"GET / HT", request(), half, request("POST", "/quick", b"x")):
+            client = Client(listening.port)
+            linger = b"\x01\x00\x00\x00\x00\x00\x00\x00"  # on, 0 seconds: reset on close
+            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            client.send(text)
+            client.close()
+        with connected(listening) as client:
+            client.send(request())
+            assert client.answer()[0] == 200
+
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_bug_in_the_app_is_shown_and_answered(caplog):
+    """Our own mistake is a 500 and a traceback, and the server goes on."""
+
+    def broken(environ, start_response):
+        if environ["PATH_INFO"] == "/broken":
+            raise ZeroDivisionError
+        return echo(environ, start_response)
+
+    with serving(broken) as listening, connected(listening) as client:
+        client.send(request("GET", "/broken"))
+        assert client.answer()[0] == 500
+        with connected(listening) as other:
+            other.send(request())
+            assert other.answer()[0] == 200
+
+    assert "ZeroDivisionError" in caplog.text
+
+
+# The lane for quick requests
+
+
+class Lane:
+    """Takes ``/quick…``, and remembers how many it answered together."""
+
+    def __init__(self, answer=HELLO):
+        self.groups = []
+        self._answer = answer
+
+    def takes(self, method, path):
+        return method == "POST" and path.startswith("/quick")
+
+    def answer(self, requests):
+        self.groups.append([(one.target, one.body) for one in requests])
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return [self._answer] * len(requests)
+
+
+def test_quick_requests_are_answered_before_the_app_is_asked():
+    """What the lane takes never reaches the app; all else does, on the same connection."""
+    lane = Lane()
+    with serving(quick=lane) as listening, connected(listening) as client:
+        client.send(request("POST", "/quick?a=%20", b"body"))
+        assert client.answer() == (200, b"hello")
+        client.send(request("GET", "/quick"))
+        assert client.answer() == (200, b"GET /quick ")
+
+    assert lane.groups == [[("/quick?a=%20", b"body")]]
+
+
+def test_answers_keep_the_order_of_pipelined_requests():
+    """Quick and slow requests in one go on one connection: answered in their order."""
+    with serving(quick=Lane()) as listening, connected(listening) as client:
+        client.send(
+            request("POST", "/quick", b"1")
+            + request("POST", "/slow", b"2")
+            + request("POST", "/quick", b"3")
+            + request("POST", "/quick", b"4")
+            + request("POST", "/slow", b"5")
+        )
+        bodies = [client.answer()[1] for _ in range(5)]
+
+    assert bodies == [b"hello", b"POST /slow 2", b"hello", b"hello", b"POST /slow 5"]
+
+
+def test_requests_that_come_together_are_answered_together():
+    """One turn of the loop takes all that is there: they share what is costly."""
+    lane = Lane()
+    started, go_on = threading.Event(), threading.Event()
+    answer = lane.answer
+
+    def held(requests):
+        started.set()
+        assert go_on.wait(10)
+        return answer(requests)
+
+    lane.answer = held
+    with serving(quick=lane) as listening, ExitStack() as stack:
+        clients = [stack.enter_context(connected(listening)) for _ in range(9)]
+        for client in clients:  # accepted, each
+            client.send(request())
+            client.answer()
+        clients[0].send(request("POST", "/quick", b"first"))
+        assert started.wait(10)
+        for client in clients[1:]:
+            client.send(request("POST", "/quick", b"next"))
+        go_on.set()
+        answers = [client.answer() for client in clients]
+
+    assert answers == [(200, b"hello")] * 9
+    assert [len(group) for group in lane.groups] == [1, 8]
+
+
+@pytest.mark.parametrize("answer", [None, ZeroDivisionError()])
+def test_what_the_lane_does_not_answer_goes_to_the_app(answer, caplog):
+    """Left alone or failed: the app gets the whole request, body too."""
+    with serving(quick=Lane(answer)) as listening, connected(listening) as client:
+        client.send(request("POST", "/quick", b"body"))
+
+        assert client.answer() == (200, b"POST /quick body")
+
+    assert ("ZeroDivisionError" in caplog.text) == (answer is not None)
+
+
+def test_the_lane_closes_the_connection_when_asked_to():
+    """``Connection: close`` is obeyed, and a 204 has no body."""
+    nothing = (204, (), b"")
+    with serving(quick=Lane(nothing)) as listening, connected(listening) as client:
+        client.send(request("POST", "/quick", b"x", "Connection: close"))
+
+        assert client.answer() == (204, b"")
+        assert client.is_closed()
+
+
+def test_an_expected_continue_is_sent_by_the_lane_too():
+    """A request that waits for its go-ahead behind a quick one gets it."""
+    with serving(quick=Lane()) as listening, connected(listening) as client:
+        waiting = request("POST", "/quick", b"", "Expect: 100-continue", "Content-Length: 2")
+        client.send(request("POST", "/quick", b"x") + waiting)
+
+        assert client.answer() == (200, b"hello")
+        assert client.answer()[0] == 100
+        client.send(b"ok")
+        assert client.answer() == (200, b"hello")
+
+
+def test_a_client_that_does_not_read_keeps_nobody_waiting():
+    """A big answer is buffered for who reads slowly; the loop goes on."""
+    big = (200, (), b"x" * 12_000_000)
+    with serving(quick=Lane(big)) as listening, connected(listening) as lazy:
+        lazy.send(request("POST", "/quick", b"x"))
+        with connected(listening) as other:
+            other.send(request())
+            assert other.answer() == (200, b"GET / ")
+
+        assert lazy.answer() == (200, big[2])
+
+
+def test_an_older_http_goes_to_the_app():
+    """HTTP/1.0 has other rules for the connection, which waitress knows."""
+    with serving(quick=Lane()) as listening, connected(listening) as client:
+        client.send(b"POST /quick HTTP/1.0\r\nContent-Length: 1\r\n\r\nx")
+
+        assert client.answer() == (200, b"POST /quick x")
+        assert client.is_closed()
+
+
+# The end
+
+
+def stopped_in(listening, app, *, before):
+    """Seconds that it takes to stop after *before* was done."""
+    with ExitStack() as stack:
+        with ExitStack() as served:
+            served.enter_context(listening.serving(app))
+            before(stack)
+            started = time.monotonic()
+        return time.monotonic() - started
+
+
+def test_it_stops_at_once_with_idle_and_half_open_connections():
+    """Kept connections, half a request, a client that reads nothing: none holds it up."""
+    listening = bind(0)
+
+    def before(stack):
+        for text in (b"", b"POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\nhalf", request()):
+            client = stack.enter_context(connected(listening))
+            client.send(text)
+        assert client.answer()[0] == 200
+
+    assert stopped_in(listening, echo, before=before) < 1
+
+
+def test_a_request_under_way_gets_its_answer():
+    """Stopping waits for what is about to be finished, and takes nothing new."""
+    listening = bind(0)
+    started, go_on = threading.Event(), threading.Event()
+
+    def app(environ, start_response):
+        started.set()
+        go_on.wait(10)
+        return echo(environ, start_response)
+
+    with ExitStack() as stack:
+        with listening.serving(app):
+            client = stack.enter_context(connected(listening))
+            client.send(request())
+            assert started.wait(10)
+            threading.Timer(0.1, go_on.set).start()
+
+        assert client.answer() == (200, b"GET / ")
+        with pytest.raises(ConnectionRefusedError):
+            Client(listening.port)
+
+
+def test_a_request_that_hangs_does_not_keep_it_from_stopping():
+    """An app that does not answer is left behind."""
+    listening = bind(0)
+    started, release = threading.Event(), threading.Event()
+
+    def app(environ, start_response):
+        started.set()
+        release.wait(20)
+        return echo(environ, start_response)
+
+    def before(stack):
+        stack.enter_context(connected(listening)).send(request())
+        assert started.wait(10)
+
+    try:
+        assert stopped_in(listening, app, before=before) < 1
+    finally:
+        release.set()
+
+
+def test_the_port_is_free_after_the_end():
+    """The next run gets the same port, whatever state old connections are in."""
+    with serving() as listening, connected(listening) as client:
+        client.send(request())
+        client.answer()
+
+    with closing(bind(listening.port)) as again:
+        assert again.port == listening.port
+
+
+def test_standard_clients_keep_their_connection():
+    """``http.client`` sees an ordinary HTTP/1.1 server without a name."""
+    with serving() as listening:
+        connection = http.client.HTTPConnection("127.0.0.1", listening.port, timeout=10)
+        with closing(connection):
+            for _ in range(3):
+                connection.request("POST", "/x", b"body")
+                answer = connection.getresponse()
+                assert answer.read() == b"POST /x body"
+            assert connection.sock is not None
+            assert answer.getheader("Server") is None
+            connection.request("HEAD", "/")
+            assert connection.getresponse().read() == b""
