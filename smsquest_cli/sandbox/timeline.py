@@ -72,6 +72,17 @@ class Timeline:
                 self._done(about)
             self._steps.clear()
 
+    def drop(self, about: str) -> bool:
+        """Drop the steps *about* that which have not begun; whether there were any."""
+        with self._condition:
+            kept = [step for step in self._steps if step[3] != about]
+            dropped = len(self._steps) - len(kept)
+            self._steps[:] = kept
+            heapq.heapify(self._steps)
+            for _ in range(dropped):
+                self._done(about)
+            return bool(dropped)
+
     def close(self) -> None:
         """Drop what has not begun and end the threads; one that is in the middle ends by itself."""
         self.clear()

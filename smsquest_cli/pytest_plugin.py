@@ -1,0 +1,171 @@
+"""The pytest fixture ``smsquest_sandbox``: a pretend Twilio that texts the app under test.
+
+What costs time is imported when a test asks for it: pytest loads this module in every run.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from smsquest_cli.sandbox import Exchange, Sandbox
+    from smsquest_cli.twiml import TwimlMessage
+    from smsquest_cli.wire import Answer, Request, WsgiApp
+
+PHONE: Final = "+12025550143"
+WEBHOOK: Final = "http://localhost/sms"
+SETTLE_SECONDS: Final = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the app did about one message that a phone sent."""
+
+    exchange: Exchange
+
+    @property
+    def sid(self) -> str:
+        """The ``MessageSid`` of the message that the phone sent."""
+        return self.exchange.sid or ""
+
+    @property
+    def messages(self) -> tuple[TwimlMessage, ...]:
+        """The messages that go back to the phone, each with its ``body``, ``media`` and ``to``."""
+        return self.exchange.messages
+
+    @property
+    def text(self) -> str:
+        """The text that goes back to the phone; of several messages one to a line."""
+        return "\n".join(message.body for message in self.messages)
+
+    @property
+    def request(self) -> Request:
+        """The request that the app got: ``method``, ``url``, ``headers``, ``body``."""
+        assert self.exchange.request is not None
+        return self.exchange.request
+
+    @property
+    def answer(self) -> Answer | None:
+        """What it answered: ``status``, ``headers``, ``body``; None if it did not."""
+        return self.exchange.answer
+
+    @property
+    def error(self) -> int | None:
+        """The error that Twilio would log because it cannot use the answer; None if it can."""
+        return self.exchange.error
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong with the answer, or worth knowing, in words: ``R1: …``."""
+        return tuple(f"{found.id}: {found.line}" for found in self.exchange.findings)
+
+
+class Box:
+    """An app under test and the phones that text it; nothing moves but in the test's own thread."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self._next: str | None = None
+
+    def send(
+        self,
+        body: str = "",
+        *,
+        from_: str = PHONE,
+        to: str | None = None,
+        media: Sequence[str] = (),
+        parameters: Mapping[str, str] | None = None,
+        method: str | None = None,
+        unsigned: bool = False,
+    ) -> Reply:
+        """A phone texts the app: its reply, which is on its way then (`statuses`, `deliver`).
+
+        *parameters* replace or add fields of Twilio's request. What a WSGI app raises is raised
+        here.
+        """
+        scenario, self._next = self._next, None
+        number = to or next(iter(self.sandbox.account.numbers.values())).phone_number
+        exchange = self.sandbox.carrier.receive(
+            from_,
+            number,
+            body,
+            media=media,
+            parameters=parameters,
+            scenario=scenario,
+            method=method,
+            unsigned=unsigned,
+        )
+        return Reply(exchange)
+
+    def statuses(self, reply: Reply, message: int = 0) -> list[str]:
+        """Let *reply* be delivered, its statuses called back: those of its *message*, in order.
+
+        ``sending`` is left out, for Twilio tells nobody of it.
+        """
+        sids = reply.exchange.replies
+        self.sandbox.carrier.settle(SETTLE_SECONDS, sids)
+        (sent,) = self.sandbox.carrier.states([sids[message]])
+        return [status for status in sent.history if status != "sending"]
+
+    def deliver(
+        self, reply: Reply | None, scenario: str, error_code: int | None = None
+    ) -> list[str]:
+        """Let the delivery of *reply*, or of the next one if it is None, go as *scenario* says.
+
+        The scenarios are those of ``smsquest simulate``: ``undelivered``, ``failed``, ``sent``,
+        ``out-of-order``, ``duplicate``, ``lost``, ``delivered``. Gives the `statuses` of *reply*.
+        Raises `ValueError` where *reply* has been delivered before.
+        """
+        from smsquest_cli.sandbox import Scenario
+
+        wanted = f"{scenario}:{error_code}" if error_code else scenario
+        Scenario.parse(wanted)
+        if reply is None:
+            self._next = wanted
+            return []
+        for sid in reply.exchange.replies:
+            if not self.sandbox.carrier.reroute(sid, wanted):
+                raise ValueError(f"the reply to {reply.sid} has been delivered before")
+        return self.statuses(reply)
+
+
+@pytest.fixture
+def smsquest_sandbox() -> Iterator[Callable[..., Box]]:
+    """Call it with an app, and text that as Twilio does.
+
+    ``box = smsquest_sandbox(app)``, then ``reply = box.send("JOIN")``. The app is a WSGI
+    application (Flask, Django …), called in the test's own thread, or the URL of one on this
+    computer. Requests are signed with *auth_token*: by default TWILIO_AUTH_TOKEN if that is set,
+    else the sandbox token (32 zeros). *url* is what a WSGI app is called as.
+    """
+    from smsquest_cli import wire
+    from smsquest_cli.sandbox import AUTH_TOKEN, Sandbox, to_wsgi
+
+    with ExitStack() as opened:
+
+        def open_box(
+            app: WsgiApp | str,
+            *,
+            url: str = WEBHOOK,
+            auth_token: str | None = None,
+            **options: Any,  # noqa: ANN401
+        ) -> Box:
+            is_url = isinstance(app, str)
+            sandbox = Sandbox(
+                auth_token=auth_token or os.environ.get("TWILIO_AUTH_TOKEN") or AUTH_TOKEN,
+                webhook_url=app if isinstance(app, str) else url,
+                deliver=wire.send if isinstance(app, str) else to_wsgi(app),
+                allow_remote=not is_url,  # an app in this process is the only one that is called
+                workers=0,
+                **options,
+            )
+            return Box(opened.enter_context(sandbox))
+
+        yield open_box
