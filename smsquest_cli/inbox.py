@@ -24,7 +24,7 @@ KEEP: Final = 500  # rows; more than any window shows
 TIMES: Final = "\N{MULTIPLICATION SIGN}"
 APP_UNREACHABLE: Final = "T8"
 
-_OPT_OUTS: Final = {"STOP": "opted out", "START": "opted in", "HELP": "asked for help"}
+OPT_OUTS: Final = {"STOP": "opted out", "START": "opted in", "HELP": "asked for help"}
 _FIRST_ERROR: Final = 400  # of the HTTP statuses
 
 
@@ -79,7 +79,7 @@ class Row:
         if self.missed:
             yield "missed"
         elif self.opt_out:
-            yield _OPT_OUTS.get(self.opt_out, self.opt_out)
+            yield OPT_OUTS.get(self.opt_out, self.opt_out)
         elif self.trouble == APP_UNREACHABLE:
             yield "app unreachable"
         elif self.answer is None:

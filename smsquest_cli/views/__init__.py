@@ -42,14 +42,26 @@ class View(Protocol):
 
 
 def make_view(output: Output, *, header: Header | None = None) -> View:
-    """The view for *output*, with *header* above it or, for programs, on standard error."""
-    from smsquest_cli.views.lines import Lines
-    from smsquest_cli.views.records import Records
-
-    if output is Output.JSON:
-        return Records(header)
+    """The view of a run: *header* above it or, off the screen, on standard error."""
     if output is Output.TABLE:
         from smsquest_cli.views.table import Table
 
         return Table(header)
-    return Lines(header)
+    return _plain_view(output, header)
+
+
+def make_log_view(output: Output, *, follow: bool) -> View:
+    """The view of what is in the log, of whatever runs; to *follow*, or to be shown once."""
+    if output is Output.TABLE:
+        from smsquest_cli.views.listing import Listing
+        from smsquest_cli.views.table import Table
+
+        return Table(Header((), "Ctrl-C leaves"), ends=False) if follow else Listing()
+    return _plain_view(output, None)
+
+
+def _plain_view(output: Output, header: Header | None) -> View:
+    from smsquest_cli.views.lines import Lines
+    from smsquest_cli.views.records import Records
+
+    return Records(header) if output is Output.JSON else Lines(header)

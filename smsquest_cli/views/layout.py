@@ -13,11 +13,12 @@ from rich.text import Text
 
 from smsquest_cli.console import printable
 from smsquest_cli.inbox import APP_UNREACHABLE
+from smsquest_cli.views.words import ARROWS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from smsquest_cli.inbox import Inbox, Row
+    from smsquest_cli.inbox import Inbox, Row, Totals
 
 TIME: Final = 8
 PEER: Final = 12
@@ -28,11 +29,11 @@ SID: Final = 34
 NARROW: Final = 56  # columns; below, some are merged
 WIDE: Final = 120  # from here on there is room for whole SIDs
 
+WAITING: Final = "waiting for the first message"
 FAILED: Final = "bold red"
 GOOD: Final = "green"
 DIM: Final = "dim"
 THEN: Final = " \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} "
-ARROWS: Final = {"in": "←", "out": "→"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class Layout:
             ("Status", self.status),
             ("SID", self.sid),
         ]
-        line = self._line([(_fit(text, width), "") for text, width in cells if width])
+        line = self._line([(fit(text, width), "") for text, width in cells if width])
         line.stylize("bold")
         return line
 
@@ -94,13 +95,13 @@ class Layout:
             peer = f"…{peer[-4:]}"
         style = FAILED if row.failed else GOOD if row.delivery.final else ""
         cells = [
-            (_fit(at, self.time), DIM),
-            (_fit(arrow, self.arrow), ""),
-            (_fit(peer, self.peer), ""),
-            (_fit(text_of(row), self.message), ""),
+            (fit(at, self.time), DIM),
+            (fit(arrow, self.arrow), ""),
+            (fit(peer, self.peer), ""),
+            (fit(text_of(row), self.message), ""),
             (f"{seg:>{self.seg}}", DIM) if self.seg else ("", ""),
-            (_fit(status_of(row, self.status), self.status), style),
-            (_fit(row.sid or "", self.sid), DIM),
+            (fit(status_of(row, self.status), self.status), style),
+            (fit(row.sid or "", self.sid), DIM),
         ]
         return self._line([cell for cell in cells if cell[0]])
 
@@ -125,7 +126,7 @@ def status_of(row: Row, width: int) -> str:
     mark = " !" if row.failed else ""
     forms = [printable(form) + mark for form in _forms(row)]
     fitting = next((form for form in forms if cell_len(form) <= width), None)
-    return fitting or _fit(forms[-1].removesuffix(mark), width - len(mark)) + mark
+    return fitting or fit(forms[-1].removesuffix(mark), width - len(mark)) + mark
 
 
 def _forms(row: Row) -> Iterator[str]:
@@ -143,13 +144,15 @@ def _forms(row: Row) -> Iterator[str]:
         yield " ".join(words[:count])
 
 
-def table_lines(inbox: Inbox, *, width: int, height: int | None = None) -> list[Text]:
+def table_lines(
+    inbox: Inbox, *, width: int, height: int | None = None, empty: str = WAITING
+) -> list[Text]:
     """Heading and rows; at most *height* lines, of which the newest rows get what there is."""
     layout = Layout.of(width)
     rows, earlier = inbox.rows, inbox.dropped
     lines = [layout.heading(), layout.rule()]
     if not rows:
-        return [*lines, Text(" " * layout.margin + "waiting for the first message", DIM)]
+        return [*lines, Text(" " * layout.margin + empty, DIM)]
     room = len(rows) if height is None else max(height - len(lines), 1)
     hidden = earlier + max(0, len(rows) - room)
     if hidden:
@@ -160,17 +163,28 @@ def table_lines(inbox: Inbox, *, width: int, height: int | None = None) -> list[
     return [*lines, *map(layout.row, rows)]
 
 
+def counts(totals: Totals) -> list[str]:
+    """``2 in``, ``1 out`` and what else there was."""
+    rest = (
+        (totals.failed, "failed"),
+        (totals.problems, "problem" if totals.problems == 1 else "problems"),
+        (totals.rejected, "rejected"),
+    )
+    told = [f"{count} {word}" for count, word in rest if count]
+    return [f"{totals.inbound} in", f"{totals.outbound} out", *told]
+
+
 def footer(left: Sequence[str], hint: str, width: int) -> Text:
     """Counts on the left, *hint* on the right; of each as many parts as there is room for."""
-    counts, hints = [*left], hint.split(" · ")
-    while counts:
-        said = " · ".join(counts)
+    parts, hints = [*left], hint.split(" · ")
+    while parts:
+        said = " · ".join(parts)
         for first in range(len(hints) + 1):
             told = " · ".join(hints[first:])
             room = width - 2 - cell_len(said) - cell_len(told)
             if room >= (3 if told else 0):
                 return Text(f" {said}{' ' * room}{told}".rstrip(), DIM, no_wrap=True)
-        counts.pop()
+        parts.pop()
     return Text("")
 
 
@@ -189,7 +203,12 @@ def hanging(text: str, width: int, style: str = "") -> list[Text]:
     return [*wrapped, Text(line, style)]
 
 
-def _fit(text: str, width: int) -> str:
+def severity_style(severity: str) -> str:
+    """The style of a problem's line; the line itself says the same in words."""
+    return {"error": FAILED, "warning": "yellow"}.get(severity, "")
+
+
+def fit(text: str, width: int) -> str:
     """*text* in exactly *width* cells."""
     if width <= 0:
         return ""

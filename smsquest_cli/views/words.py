@@ -1,0 +1,80 @@
+"""Events in words, for the views that people read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from smsquest_cli.console import printable
+from smsquest_cli.events import Number, Tunnel
+from smsquest_cli.explanations import short
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from smsquest_cli.events import Step, Stopped
+    from smsquest_cli.inbox import Inbox, Row
+
+MOST: Final = 50  # messages that are listed at the end
+ARROWS: Final = {"in": "←", "out": "→"}
+
+_TUNNEL: Final = {
+    "up": "tunnel up: {url}",
+    "down": "tunnel down: trying to bring it back",
+    "changed": "tunnel back at another address: {url}",
+}
+_NUMBER: Final = {
+    "pointed": "{number} now calls {url}",
+    "restored": "{number} restored to {url}",
+    "left": "{number} left as it is: {url}",
+    "taken-over": "{number} was pointed somewhere else: {url}",
+}
+
+
+def happening(event: Number | Tunnel) -> str:
+    """*event* in a sentence."""
+    if isinstance(event, Tunnel):
+        sentence = _TUNNEL.get(event.state, "tunnel {state}")
+        return printable(sentence.format(url=event.url or "", state=event.state))
+    sentence = _NUMBER.get(event.action, "{number} {action}: {url}")
+    url = event.url or "(no webhook)"
+    return printable(sentence.format(number=event.number, url=url, action=event.action))
+
+
+def way(steps: Sequence[Step]) -> str:
+    """``queued 0.0 s · sent 0.4 s``: the statuses and when each was seen."""
+    return " · ".join(
+        f"{printable(step.status)} {max(step.elapsed_ms, 0) / 1000:.1f} s" for step in steps
+    )
+
+
+def outcome(row: Row) -> str:
+    """How *row* stands, with the error in words."""
+    words = " ".join(row.words)
+    if row.error_code:
+        return printable(f"{words}: {short(row.error_code)}")
+    return printable(words) + (" !" if row.failed else "")
+
+
+def closing(inbox: Inbox, stopped: Stopped, *, pointed: bool) -> Iterator[tuple[str, bool]]:
+    """What is said when a run has stopped, and whether it is bad.
+
+    First the sums, then each message with its whole SID, ready to be copied.
+    """
+    failed = f", {inbox.totals.failed} failed" if inbox.totals.failed else ""
+    sums = f"stopped. {stopped.inbound} in, {stopped.outbound} out{failed}."
+    yield f"{sums} {_put_back(stopped, pointed=pointed)}", stopped.restored is False
+    rows = inbox.rows
+    for row in rows[-MOST:]:
+        start = f"{ARROWS[row.direction]} {row.sid or '-':<34}  {row.peer:<12}"
+        yield f"{printable(start)}  {outcome(row)}", row.failed
+    more = inbox.dropped + len(rows[:-MOST])
+    if more:
+        yield f"+{more} more: smsquest log", False
+
+
+def _put_back(stopped: Stopped, *, pointed: bool) -> str:
+    if stopped.restored:
+        return "The number's own webhook is back in place."
+    if stopped.restored is not None:
+        return "THE NUMBER WAS NOT PUT BACK: smsquest configure-number --restore"
+    return "The number was left as it is." if pointed else "Nothing outside this computer changed."
