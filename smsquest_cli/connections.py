@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -13,9 +13,12 @@ from smsquest_cli import wire
 from smsquest_cli.wire import ExchangeError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from http.client import HTTPConnection
 
     from smsquest_cli.wire import Answer, Request
+
+    Origin = tuple[str, str]
 
 # Development servers close idle connections after a few seconds (gunicorn 2, Node 5): what has
 # rested longer is likelier to be closed than not.
@@ -24,11 +27,18 @@ MOST_AT_REST: Final = 64
 
 
 class Connections:
-    """Sends requests on connections that stay open; safe to use from any thread."""
+    """Sends requests on connections that stay open; safe to use from any thread.
+
+    A server with one thread serves one connection until it ends, so none is kept while another
+    request waits, until the server has been seen to answer a later request before an earlier one.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._at_rest: dict[tuple[str, str], list[tuple[float, HTTPConnection]]] = {}
+        self._at_rest: dict[Origin, list[tuple[float, HTTPConnection]]] = {}
+        self._under_way: dict[Origin, set[int]] = {}  # by the order in which they began
+        self._count = 0
+        self._side_by_side: set[Origin] = set()
         self._closed = False
 
     def send(self, request: Request, *, connect_timeout: float, deadline: float) -> Answer:
@@ -42,17 +52,18 @@ class Connections:
             origin = (parts.scheme, parts.netloc)
         except ValueError as err:
             raise ExchangeError("dns", f"not a URL: {request.url}") from err
-        if rested := self._rested(origin):
-            try:
-                return self._exchange(rested, request, origin, deadline)
-            except ExchangeError as err:
-                if not isinstance(err.__cause__, ConnectionError):
-                    raise
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise ExchangeError("timeout", "no time left")
-        fresh = wire.open_connection(parts, timeout=min(connect_timeout, left))
-        return self._exchange(fresh, request, origin, deadline)
+        with self._under_way_to(origin):
+            if rested := self._rested(origin):
+                try:
+                    return self._exchange(rested, request, origin, deadline)
+                except ExchangeError as err:
+                    if not isinstance(err.__cause__, ConnectionError):
+                        raise
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise ExchangeError("timeout", "no time left")
+            fresh = wire.open_connection(parts, timeout=min(connect_timeout, left))
+            return self._exchange(fresh, request, origin, deadline)
 
     def close(self) -> None:
         """Close what rests, and from now on whatever has been used."""
@@ -63,12 +74,25 @@ class Connections:
         for connection in resting:
             connection.close()
 
+    @contextmanager
+    def _under_way_to(self, origin: Origin) -> Iterator[None]:
+        with self._lock:
+            self._count += 1
+            number = self._count
+            self._under_way.setdefault(origin, set()).add(number)
+        try:
+            yield
+        finally:
+            with self._lock:
+                others = self._under_way[origin]
+                others.discard(number)
+                if not others:
+                    del self._under_way[origin]
+                elif min(others) < number:
+                    self._side_by_side.add(origin)
+
     def _exchange(
-        self,
-        connection: HTTPConnection,
-        request: Request,
-        origin: tuple[str, str],
-        deadline: float,
+        self, connection: HTTPConnection, request: Request, origin: Origin, deadline: float
     ) -> Answer:
         try:
             answer = wire.exchange(connection, request, deadline=deadline)
@@ -78,7 +102,7 @@ class Connections:
         self._keep(connection, origin)
         return answer
 
-    def _rested(self, origin: tuple[str, str]) -> HTTPConnection | None:
+    def _rested(self, origin: Origin) -> HTTPConnection | None:
         """The connection to *origin* that was used last and still seems to be open."""
         while True:
             with self._lock:
@@ -90,12 +114,13 @@ class Connections:
                 return connection
             connection.close()
 
-    def _keep(self, connection: HTTPConnection, origin: tuple[str, str]) -> None:
+    def _keep(self, connection: HTTPConnection, origin: Origin) -> None:
         if connection.sock is None:  # one of both sides closes it
             return
         with self._lock:
             resting = self._at_rest.setdefault(origin, [])
-            if not self._closed and len(resting) < MOST_AT_REST:
+            alone = len(self._under_way[origin]) == 1 or origin in self._side_by_side
+            if alone and not self._closed and len(resting) < MOST_AT_REST:
                 resting.append((time.monotonic(), connection))
                 return
         connection.close()
