@@ -127,7 +127,8 @@ class Session:
         if listening.note is not None:
             entrance.tell("A1", severity="note", **listening.note)
         threads = FORWARDING_THREADS if self._forward_to else ANSWERING_THREADS
-        undone.enter_context(listening.serving(create_app(self._receiver), threads=threads))
+        app = create_app(self._receiver)
+        undone.enter_context(listening.serving(app, threads=threads, quick=self._receiver))
         undone.callback(self._receiver.close)
         with self._signals.interruptible():
             entrance.open(undone, listening.url, self._moved)

@@ -229,6 +229,15 @@ def test_any_kind_of_request_reaches_the_app():
         assert client.answer() == (200, b"POST / ok")
 
 
+def test_nothing_more_is_expected_of_a_request_without_a_body():
+    """``Expect: 100-continue`` where there is nothing to come, or too much: answered at once."""
+    with serving() as listening, connected(listening) as client:
+        client.send(request("GET", "/", b"", "Expect: 100-continue"))
+        assert client.answer() == (200, b"GET / ")
+        client.send(request("POST", "/", b"", "Expect: 100-continue", "Content-Length: 9999999"))
+        assert client.answer()[0] == 413
+
+
 def test_forwarded_headers_are_left_as_they_came():
     """What the tunnel says of the caller is for the developer's app to see."""
     seen = {}

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 from waitress.utilities import build_http_date
@@ -33,9 +34,21 @@ POLL_SECONDS: Final = 10.0  # nothing waits for it; idle connections are looked 
 NO_BODY: Final = frozenset({204, 304})
 
 
+class LaneParser(HTTPRequestParser):
+    """A request on its way in."""
+
+    def received(self, data: bytes) -> int:
+        """Take what belongs to the request of *data*; how much that was."""
+        consumed = super().received(data)
+        if self.completed:  # or waitress would tell the client to go on, and wait for it
+            self.expect_continue = False
+        return consumed
+
+
 class LaneChannel(HTTPChannel):
     """One connection."""
 
+    parser_class = LaneParser
     if TYPE_CHECKING:  # what the type stubs of waitress leave out
         server: LaneServer
         requests: list[Any]
@@ -98,6 +111,7 @@ class LaneServer(TcpWSGIServer):
 
     channel_class = LaneChannel
     trigger: Any  # wakes the loop, from any thread, to call a function there
+    active_channels: dict[int, LaneChannel]  # type: ignore[assignment]
     _map: dict[int, Any]
     _quick: Quick | None
     _ready: deque[LaneChannel]

@@ -1,0 +1,45 @@
+"""The public address that Twilio was given, and what of it arrives here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from smsquest_cli.signing import signable_url
+
+if TYPE_CHECKING:
+    from typing import Self
+
+
+@dataclass(frozen=True, slots=True)
+class PublicAddress:
+    """The base of the URLs that Twilio was given, as it signs them.
+
+    A base with a path is that of a proxy, which may strip the path of what it passes on or not.
+    """
+
+    base: str = ""
+    path: str = ""
+
+    @classmethod
+    def of(cls, url: str) -> Self:
+        """The address whose URLs begin with *url*."""
+        base = signable_url(url).rstrip("/")
+        return cls(base, urlsplit(base).path)
+
+    def local_path(self, path: str) -> str:
+        """*path* of a request, without the path of the address if it came with it."""
+        if self.path and path.startswith(self.path + "/"):
+            return path[len(self.path) :]
+        return path
+
+    def url_of(self, target: str) -> str:
+        """The URL that Twilio called, whose raw path and query came as *target*."""
+        if self.path and target.startswith(self.path + "/"):
+            return self.base.removesuffix(self.path) + target
+        return self.base + target
+
+    def status_url(self, sid: str) -> str:
+        """Where the status of a reply to the message *sid*, already quoted, is to go."""
+        return f"{self.base}/status?re={sid}"

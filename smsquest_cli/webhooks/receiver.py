@@ -1,0 +1,296 @@
+"""What is done with a webhook: check it, record it, answer it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+from smsquest_cli.eventlog import Entry
+from smsquest_cli.events import Inbound, Problem, Status
+from smsquest_cli.messages import MalformedWebhookError, Message, StatusUpdate, form_pairs
+from smsquest_cli.problems import LocalError
+from smsquest_cli.segments import segment
+from smsquest_cli.webhooks.address import PublicAddress
+from smsquest_cli.webhooks.answering import RuleAnswerer
+from smsquest_cli.webhooks.checks import Checks, RefusedError, malformed
+from smsquest_cli.webhooks.rejections import Rejections
+from smsquest_cli.wire import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from smsquest_cli.eventlog import EventLog
+    from smsquest_cli.events import Event
+    from smsquest_cli.server.quick import Incoming
+    from smsquest_cli.signing import Verifier
+    from smsquest_cli.webhooks.answering import Answered, Answerer
+    from smsquest_cli.wire import Headers
+
+    Response = tuple[int, Headers, bytes]
+
+SMS: Final = "/sms"
+OURS: Final = frozenset({SMS, "/status"})
+MAX_BODY: Final = 128 * 1024  # Twilio's own are a few kB
+TEXT: Final = (("Content-Type", "text/plain; charset=utf-8"),)
+
+_IDEMPOTENCY: Final = "I-Twilio-Idempotency-Token"
+_PRIVATE: Final = frozenset({"Authorization", "Cookie"})  # headers that are not written to disk
+
+
+@dataclass(slots=True)
+class _Arrival:
+    """A genuine request: what is to be recorded of it, the first entry being what has come."""
+
+    request: Request
+    entries: tuple[Entry, ...]
+    message: Message | None = None  # of an inbound one
+
+
+@dataclass(slots=True)
+class _Prepared:
+    """An arrival with all that is to be recorded, and the answer that it gets then."""
+
+    arrival: _Arrival
+    entries: tuple[Entry, ...]
+    response: Response
+
+
+class Receiver:
+    """Receives Twilio's requests for one run, and has *answerer* answer its messages.
+
+    Without a *verifier* every request is accepted. ``public_url`` is the base of the addresses that
+    Twilio was given: to be set before the first request, and whenever the tunnel moves.
+    """
+
+    def __init__(
+        self,
+        log: EventLog,
+        answerer: Answerer,
+        *,
+        run: str,
+        verifier: Verifier | None = None,
+        account_sid: str | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.run = run
+        self._log = log
+        self._answerer = answerer
+        self._at_once = isinstance(answerer, RuleAnswerer)
+        self._account_sid = account_sid
+        self._now = now
+        self._public_url = ""
+        self._checks = Checks(verifier, account_sid)
+        self._rejections = Rejections(self._record, now=now)
+        self._remarked: set[str] = set()  # other accounts whose callbacks were noted
+
+    @property
+    def public_url(self) -> str:
+        """The base of the addresses that Twilio was given."""
+        return self._public_url
+
+    @public_url.setter
+    def public_url(self, url: str) -> None:
+        self._public_url = url
+        self._checks.move(PublicAddress.of(url))
+
+    def close(self) -> None:
+        """Record what is not yet recorded of refused requests, and keep no app waiting."""
+        self._rejections.flush()
+        self._answerer.close()
+
+    def local_path(self, path: str) -> str:
+        """*path* of a request, without the path of the public URL."""
+        return self._checks.address.local_path(path)
+
+    def takes(self, method: str, path: str) -> bool:
+        """Whether a request is one that can be answered without waiting for an app."""
+        return self._at_once and method in ("POST", "GET") and self.local_path(path) in OURS
+
+    def answer(self, requests: Sequence[Incoming]) -> list[Response | None]:
+        """Check, record and answer *requests* together; None for one that is to be refused."""
+        ready = [self._ready(request) for request in requests]
+        try:
+            self._record_all([prepared for prepared in ready if prepared])
+        except LocalError as err:
+            return [_unrecorded(err) if prepared else None for prepared in ready]
+        return [prepared.response if prepared else None for prepared in ready]
+
+    def receive(self, incoming: Incoming) -> Response:
+        """Check, record and answer a request to one of our routes, whatever it is."""
+        try:
+            if self._at_once:
+                prepared = self._prepared(incoming)
+                self._record_all([prepared])
+                return prepared.response
+            return self._handed_on(incoming)
+        except RefusedError as refused:
+            path, reason = self.local_path(incoming.path), refused.reason
+            self._rejections.add(path, incoming.method, reason, hint=refused.hint)
+            return refused.status, TEXT, f"{refused.status} {reason}\n".encode()
+        except LocalError as err:
+            return _unrecorded(err)
+
+    def _ready(self, incoming: Incoming) -> _Prepared | None:
+        if len(incoming.body) > MAX_BODY:
+            return None
+        try:
+            return self._prepared(incoming)
+        except RefusedError:
+            return None
+
+    def _prepared(self, incoming: Incoming) -> _Prepared:
+        """A request with the answer that it gets once its entries are recorded."""
+        arrival = self._arrival(incoming)
+        if arrival.message is None:
+            return _Prepared(arrival, arrival.entries, (204, (), b""))
+        answered = self._answered(arrival, arrival.message)
+        response = (answered.status, answered.headers, answered.body)
+        return _Prepared(arrival, (*arrival.entries, *_told_by(answered)), response)
+
+    def _handed_on(self, incoming: Incoming) -> Response:
+        """The answer of an app, which may take its time: the request is safe before it is asked."""
+        arrival = self._arrival(incoming)
+        recorded = self._log.append(*arrival.entries)
+        self._remark_on_repeat(arrival, recorded[0])
+        if arrival.message is None:
+            self._record(*self._answerer.status(arrival.request))
+            return 204, (), b""
+        answered = self._answered(arrival, arrival.message)
+        self._log.append(*_told_by(answered))
+        return answered.status, answered.headers, answered.body
+
+    def _record_all(self, ready: list[_Prepared]) -> None:
+        recorded = iter(self._log.append(*[entry for one in ready for entry in one.entries]))
+        for one in ready:
+            first, *_ = islice(recorded, len(one.entries))
+            self._remark_on_repeat(one.arrival, first)
+
+    # What has come
+
+    def _arrival(self, incoming: Incoming) -> _Arrival:
+        """What *incoming* says, checked; raises `RefusedError`."""
+        pairs, signature = self._checks.fields(incoming)
+        form = dict(pairs)
+        if len(form) != len(pairs):
+            form = dict(reversed(pairs))  # of a repeated field the first counts, as in Flask
+        url = self._checks.address.url_of(incoming.target)
+        request = Request(incoming.method, url, incoming.headers(), incoming.body)
+        try:
+            if self.local_path(incoming.path) == SMS:
+                return self._message(request, Message.from_webhook(form), signature)
+            return self._status(request, StatusUpdate.from_webhook(form))
+        except MalformedWebhookError as err:
+            raise malformed(400, str(err)) from err
+
+    def _message(self, request: Request, message: Message, signature: str) -> _Arrival:
+        split = segment(message.body)
+        inbound = Inbound(
+            ts=self._now(),
+            sid=message.sid,
+            from_=message.from_,
+            to=message.to,
+            body=message.body,
+            method=request.method,
+            media=message.media,
+            segments=split.segments,
+            encoding=split.encoding,
+            signature=signature,
+            opt_out=message.opt_out,
+        )
+        notes = [Entry(note) for note in self._notes(message, inbound.ts)]
+        return _Arrival(request, (Entry(inbound, _for_the_log(request)), *notes), message)
+
+    def _status(self, request: Request, update: StatusUpdate) -> _Arrival:
+        query = request.url.partition("?")[2]
+        status = Status(
+            ts=self._now(),
+            sid=update.sid,
+            status=update.status,
+            from_=update.from_,
+            to=update.to,
+            error_code=update.error_code,
+            in_reply_to=dict(form_pairs(query)).get("re") or None,
+        )
+        entries = [Entry(status, _for_the_log(request))]
+        account = update.account_sid
+        if account and self._is_foreign(account) and account not in self._remarked:
+            self._remarked.add(account)
+            entries.append(Entry(self._foreign(account, status.ts, about=update.sid)))
+        return _Arrival(request, tuple(entries))
+
+    def _answered(self, arrival: _Arrival, message: Message) -> Answered:
+        status_url = self._checks.address.status_url(quote(message.sid, safe=""))
+        return self._answerer.answer(message, arrival.request, status_url)
+
+    # What the user should know
+
+    def _notes(self, message: Message, at: datetime) -> Iterator[Problem]:
+        sid = message.sid
+        if self._is_foreign(message.account_sid):
+            yield self._foreign(message.account_sid, at, about=sid)
+        for field, value in (("From", message.from_), ("To", message.to)):
+            if value.startswith(" "):
+                yield Problem.of("A12", at=at, about=sid, field=field, value=value)
+        if message.error_code is not None or message.error_url:
+            url = message.error_url or "the webhook"
+            code = message.error_code or "no code"
+            yield Problem.of("N15", at=at, about=sid, error_url=url, error_code=code)
+        if message.opt_out == "STOP":
+            yield Problem.of("D8", at=at, about=sid, number=message.from_)
+
+    def _is_foreign(self, account_sid: str) -> bool:
+        return self._account_sid is not None and account_sid != self._account_sid
+
+    def _foreign(self, account_sid: str, at: datetime, *, about: str) -> Problem:
+        """A note: the signature is right, so nothing is wrong."""
+        return Problem.of(
+            "C7",
+            at=at,
+            about=about,
+            severity="note",
+            signed_by=account_sid,
+            account=self._account_sid,
+        )
+
+    def _remark_on_repeat(self, arrival: _Arrival, recorded: Event) -> None:
+        """Note that a message came again; a request to the fallback URL has its own note."""
+        message = arrival.message
+        repeated = isinstance(recorded, Inbound) and recorded.duplicate
+        if repeated and message is not None and message.error_code is None:
+            self._record(self._repeat_of(message, arrival.request))
+
+    def _repeat_of(self, message: Message, request: Request) -> Problem:
+        first = self._log.request_of(message.sid)
+        token = request.header(_IDEMPOTENCY)
+        retried = token is not None and first is not None and first.header(_IDEMPOTENCY) == token
+        return Problem.of(
+            "S8",
+            at=self._now(),
+            about=message.sid,
+            sid=message.sid,
+            reason="Twilio retry" if retried else "replay",
+            answered="answered" if self._at_once else "forwarded",
+        )
+
+    def _record(self, *events: Event) -> None:
+        if events:
+            self._log.append(*[Entry(event) for event in events])
+
+
+def _told_by(answered: Answered) -> list[Entry]:
+    return [Entry(answered.reply), *[Entry(problem) for problem in answered.problems]]
+
+
+def _unrecorded(err: LocalError) -> Response:
+    """What is not recorded is not confirmed: Twilio turns to the fallback URL."""
+    return 503, TEXT, f"503 {err.id}\n".encode()
+
+
+def _for_the_log(request: Request) -> Request:
+    kept = [header for header in request.headers if header[0] not in _PRIVATE]
+    if len(kept) == len(request.headers):
+        return request
+    return Request(request.method, request.url, tuple(kept), request.body)
