@@ -291,7 +291,8 @@ def _accepted(exchange: Exchange) -> Verdict:
         return Verdict("problem", f"no answer: {exchange.detail}", _next_step("A14"))
     took = f"{answer.status}, {answer.ms:.0f} ms"
     if answer.status in REFUSALS:
-        fix = _next_step("S10") if answer.status != 400 else _next_step("A11")  # noqa: PLR2004
+        by_get = exchange.request is not None and exchange.request.method == "GET"
+        fix = _next_step("S5" if by_get else "S10")
         return Verdict("problem", f"{took}: {excerpt(answer)}", fix)
     if exchange.error is not None or graver:
         found = next(iter(graver or milder), None)
