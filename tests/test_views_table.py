@@ -1,0 +1,566 @@
+"""The live table: what is on the screen, at any size, at any pace, and when it is left."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import time
+from datetime import datetime, timedelta
+
+import pexpect
+import pyte
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from smsquest_cli.eventlog import Stored
+from smsquest_cli.events import (
+    Inbound,
+    Number,
+    OutgoingMessage,
+    Problem,
+    Rejected,
+    Reply,
+    Status,
+    Stopped,
+    Tunnel,
+)
+from smsquest_cli.views import Header
+from smsquest_cli.views.layout import Layout, fit, hanging
+from smsquest_cli.views.table import Table
+
+AT = datetime(2026, 11, 22, 10, 0, 12).astimezone()
+PHONE = "+12025550143"
+HEADER = Header((("server", "http://127.0.0.1:8767/sms"),), "sandbox · Ctrl-C stops")
+HOSTILE = "[/red] \x1b]0;pwned\a\x1b[2J\u202eabc"
+
+
+class Screen:
+    """A terminal with a live table on it."""
+
+    def __init__(self, width=80, height=24, *, header=HEADER, **options):
+        self._file = io.StringIO()
+        self.screen = pyte.Screen(width, height)
+        self._stream = pyte.Stream(self.screen)
+        self.now = 1000.0
+        self.out = Console(
+            file=self._file,
+            force_terminal=True,
+            width=width,
+            height=height,
+            markup=False,
+            emoji=False,
+            highlight=False,
+            legacy_windows=False,
+            color_system="standard",
+        )
+        self.table = Table(header, out=self.out, clock=lambda: self.now, **options)
+
+    def show(self, *events):
+        """Show *events*, and whatever is put off."""
+        self.table.show([Stored(0, "", event) for event in events])
+        if due := self.table.due():
+            self.now += due
+            self.table.refresh()
+
+    @property
+    def written(self):
+        """What has been written since it was last asked."""
+        text = self._file.getvalue()
+        self._file.seek(0)
+        self._file.truncate()
+        self._stream.feed(text.replace("\n", "\r\n"))
+        return text
+
+    @property
+    def lines(self):
+        """The lines of the screen, without those that are empty."""
+        _ = self.written
+        return [line.rstrip() for line in self.screen.display if line.strip()]
+
+
+def sid(number, prefix="SM"):
+    return f"{prefix}{number:032x}"
+
+
+def exchange(number=0, body="hello quest", statuses=("queued", "sent", "delivered"), code=None):
+    """What is recorded of a message and its reply."""
+    at = AT + timedelta(seconds=number)
+    yield Inbound(ts=at, sid=sid(number), from_=PHONE, to="+12025550100", body=body, method="POST")
+    yield Reply(
+        ts=at,
+        in_reply_to=sid(number),
+        source="reply",
+        http_status=200,
+        ms=4.0,
+        messages=(OutgoingMessage(f"You said: {body}"),),
+    )
+    for index, word in enumerate(statuses):
+        yield Status(
+            ts=at + timedelta(seconds=0.75 * index),
+            sid=sid(number, "SN"),
+            status=word,
+            to=PHONE,
+            in_reply_to=sid(number),
+            error_code=code if index == len(statuses) - 1 else None,
+        )
+
+
+def stopped(**more):
+    return Stopped(ts=AT, reason="interrupt", inbound=1, outbound=1, **more)
+
+
+def test_an_empty_table_says_what_it_waits_for():
+    """L2: header, heading, and how to stop."""
+    screen = Screen()
+
+    with screen.table:
+        lines = screen.lines
+
+    assert lines == [
+        "server    http://127.0.0.1:8767/sms",
+        " Time           Peer           Message                     Seg   Status",
+        f" {'─' * 78}",
+        " waiting for the first message",
+        " 0 in · 0 out                                            sandbox · Ctrl-C stops",
+    ]
+
+
+def test_a_message_and_its_reply_are_rows():
+    """L3: the reply's status has seconds; the counts are below."""
+    screen = Screen()
+
+    with screen.table:
+        screen.show(*exchange())
+        lines = screen.lines
+
+    assert lines[3:] == [
+        " 10:00:12   ←   +12025550143   hello quest                   1   answered 200",
+        " 10:00:12   →   +12025550143   You said: hello quest         1   delivered 1.5 s",
+        " 1 in · 1 out                                            sandbox · Ctrl-C stops",
+    ]
+
+
+def test_a_failure_is_marked_counted_and_explained():
+    """The row has a mark and the code; with more room also the way it took."""
+    events = [*exchange(statuses=("queued", "failed"), code=21610)]
+    narrow, wide = Screen(80), Screen(130)
+
+    with narrow.table, wide.table:
+        narrow.show(*events)
+        wide.show(*events)
+
+        assert narrow.lines[4].endswith("failed 21610 !")
+        assert "1 in · 1 out · 1 failed" in narrow.lines[5]
+        assert "failed 0.8 s 21610 !" in wide.lines[4]
+
+
+def test_a_problem_stands_above_the_table():
+    """It is wrapped at the window's edge with a hang, and counted; the row bears its mark."""
+    line = "your app does not accept POST on /sms (405, allows: GET, HEAD, OPTIONS). Flask: x"
+    screen = Screen()
+
+    with screen.table:
+        screen.show(*exchange(), Problem(ts=AT, id="A4", severity="error", line=line, sid=sid(0)))
+        lines = screen.lines
+
+    assert lines[1:3] == [
+        "error[A4]: your app does not accept POST on /sms (405, allows: GET, HEAD,",
+        "  OPTIONS). Flask: x",
+    ]
+    assert lines[5].endswith("answered 200 !")
+    assert "1 in · 1 out · 1 problem" in lines[-1]
+
+
+def test_what_happens_to_the_tunnel_and_the_number_is_said():
+    """Rule 4: what is changed outside this computer is told."""
+    screen = Screen()
+
+    with screen.table:
+        screen.show(
+            Tunnel(ts=AT, state="down"),
+            Tunnel(ts=AT, state="changed", url="https://b.example"),
+            Number(ts=AT, action="restored", number=PHONE, url="https://shop.example/sms"),
+            Rejected(ts=AT, path="/sms", method="POST", reason="unsigned", count=2),
+        )
+        lines = screen.lines
+
+    assert lines[1:4] == [
+        "tunnel down: trying to bring it back",
+        "tunnel back at another address: https://b.example",
+        "+12025550143 restored to https://shop.example/sms",
+    ]
+    assert "0 in · 0 out · 2 rejected" in lines[-1]
+
+
+def test_hostile_text_is_one_plain_cell():
+    """E14: nothing in a message moves the cursor, sets the title or is taken for markup."""
+    screen = Screen(200, 24)
+
+    with screen.table:
+        screen.show(*exchange(body=HOSTILE))
+        lines = screen.lines
+
+    assert "[/red] ␛]0;pwned␇␛[2J⟨RLO⟩abc  " in lines[3]
+    assert len(lines) == 6
+    assert screen.screen.title == ""
+
+
+@pytest.mark.parametrize("width", [20, 40, 56, 64, 80, 120, 200])
+def test_every_line_fits_into_the_window(width):
+    """No line is wider than the window, whatever the text is made of; the mark is never cut."""
+    screen = Screen(width, 24)
+
+    with screen.table:
+        for number, body in enumerate(["hi", "日本語" * 30, "👍🏽👩‍👩‍👧 e\u0301" * 9, HOSTILE]):
+            screen.show(*exchange(number, body, ("queued", "undelivered"), 30003))
+        lines = screen.lines
+
+    outbound = [line for line in lines if "→" in line]
+    assert len(outbound) == 4
+    assert all(line.endswith("!") or sid(0)[2:20] in line for line in outbound)
+    assert all(cell_len(line) <= width for line in lines)
+
+
+def test_forty_columns_merge_what_can_be_merged():
+    """E15: arrow and segments are one column, and the peer is its last four digits."""
+    screen = Screen(40, 24)
+
+    with screen.table:
+        screen.show(*exchange(body="x" * 200, statuses=("undelivered",)))
+        lines = screen.lines
+
+    assert lines[1:] == [
+        "Time     Peer  Message     Status",
+        "─" * 40,
+        "10:00 ←  …0143 xxxxxxxxxx… answered 200",
+        "10:00 →2 …0143 You said: … undelivered !",
+        " 1 in · 1 out · 1 failed   Ctrl-C stops",
+    ]
+
+
+def test_a_low_window_shows_the_newest_rows():
+    """E15: height 10, newest rows only, the number of the others on top."""
+    screen = Screen(80, 10)
+
+    with screen.table:
+        for number in range(9):
+            screen.show(*exchange(number, f"text {number}"))
+        lines = screen.lines
+
+    assert lines[-6] == " +14 earlier"
+    assert [line.split()[3:6] for line in lines[-2:-1]] == [["You", "said:", "text"]]
+    assert len(lines) <= 9
+
+
+def test_whole_sids_are_shown_where_there_is_room():
+    """From 120 columns on they can be copied from the table."""
+    narrow, wide = Screen(119), Screen(120)
+
+    with narrow.table, wide.table:
+        narrow.show(*exchange())
+        wide.show(*exchange())
+
+        assert wide.lines[3].endswith(sid(0))
+        assert sid(0) not in "".join(narrow.lines)
+
+
+def test_a_burst_is_drawn_at_most_eight_times_a_second():
+    """However fast events come; and the last state is due to be drawn."""
+    screen = Screen()
+    drawn = 0
+
+    with screen.table:
+        _ = screen.written
+        for number in range(500):  # in one second
+            screen.now += 0.002
+            screen.table.show([Stored(0, "", event) for event in exchange(number)])
+            drawn += bool(screen.written)
+        due = screen.table.due()
+        screen.now += due
+        screen.table.refresh()
+
+        assert drawn <= 8
+        assert 0 < due <= 0.125
+        assert "500 in · 500 out" in screen.lines[-1]
+        assert screen.table.due() is None
+
+
+def test_slow_drawing_leaves_time_for_other_things():
+    """A terminal that takes long is written to so much the less: a twentieth of the time."""
+    screen = Screen()
+    write = screen.out.file.write
+
+    def slow_write(text):
+        screen.now += 0.05
+        return write(text)
+
+    with screen.table:
+        screen.show(*exchange(1))
+        screen.out.file.write = slow_write
+        screen.show(*exchange(2))
+        screen.table.show([Stored(0, "", event) for event in exchange(3)])
+
+        assert screen.table.due() == pytest.approx(1.0)
+        screen.out.file.write = write
+
+
+def test_nothing_is_drawn_when_nothing_has_changed():
+    """An idle table costs nothing."""
+    screen = Screen()
+
+    with screen.table:
+        screen.show(*exchange())
+        _ = screen.written
+        screen.now += 10
+        screen.table.refresh()
+
+        assert screen.table.due() is None
+        assert screen.written == ""
+
+
+def test_many_problems_at_once_do_not_flood_the_screen():
+    """The first are shown, the rest are counted."""
+    screen = Screen(80, 60)
+    problem = Problem(ts=AT, id="A11", severity="error", line="your app answered 500")
+
+    with screen.table:
+        screen.table.show([Stored(0, "", problem)] * 100)
+        screen.show()
+        lines = screen.lines
+
+    assert sum("A11" in line for line in lines) == 32
+    assert "+68 more: smsquest log --type problem" in lines
+    assert "100 problems" in lines[-1]
+
+
+def test_a_window_that_gets_narrower_gets_a_new_table():
+    """What the terminal has folded is left alone; the new table is whole, below it."""
+    screen = Screen(80, 24)
+
+    with screen.table:
+        screen.show(*exchange())
+        _ = screen.lines
+        screen.out.width = 60
+        screen.screen.resize(24, 60)
+        screen.show(*exchange(1))
+        lines = screen.lines
+
+    assert sum("Message" in line for line in lines) == 2
+    assert all(cell_len(line) <= 60 for line in lines)
+    assert "2 in · 2 out" in lines[-1]
+
+
+def test_the_end_leaves_the_table_and_says_what_came_of_it():
+    """L7: the cursor is visible, the last table stays, whole SIDs are there to be copied."""
+    screen = Screen(100, 24)
+
+    with screen.table:
+        screen.show(*exchange(statuses=("queued", "failed"), code=21610), stopped())
+    lines = screen.lines
+
+    assert lines[-4].startswith(" 1 in · 1 out · 1 failed  ")
+    assert lines[-3:] == [
+        "stopped. 1 in, 1 out, 1 failed. Nothing outside this computer changed.",
+        f"← {sid(0)}  {PHONE}  answered 200",
+        f"→ {sid(0, 'SN')}  {PHONE}  failed 21610: Recipient has opted out",
+    ]
+    assert sum("Status" in line for line in lines) == 1
+    assert not screen.screen.cursor.hidden
+
+
+@pytest.mark.parametrize(
+    ("restored", "words"),
+    [
+        (True, "The number's own webhook is back in place."),
+        (False, "THE NUMBER WAS NOT PUT BACK: smsquest configure-number --restore"),
+        (None, "The number was left as it is."),
+    ],
+)
+def test_the_end_says_whether_the_number_was_put_back(restored, words):
+    """Rule 4: also when it was not."""
+    screen = Screen(120, 24)
+
+    with screen.table:
+        screen.show(Number(ts=AT, action="pointed", number=PHONE, url="https://x.example/sms"))
+        screen.show(stopped(restored=restored))
+
+    assert words in screen.lines[-1]
+
+
+def test_the_end_lists_no_more_than_fifty_messages():
+    """The rest is in the log."""
+    screen = Screen(100, 100)
+
+    with screen.table:
+        for number in range(30):
+            screen.show(*exchange(number))
+        screen.show(stopped())
+
+    assert screen.lines[-1] == "+10 more: smsquest log"
+    assert sum(line.startswith(("← SM", "→ SN")) for line in screen.lines) == 50
+
+
+def test_an_exception_leaves_the_cursor_visible():
+    """Whatever ends the run, the terminal is as it was, with the last state on it."""
+    screen = Screen()
+
+    def fail():
+        with screen.table:
+            screen.table.show([Stored(0, "", event) for event in exchange()])
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+
+    assert "1 in · 1 out" in screen.lines[-1]
+    assert not screen.screen.cursor.hidden
+
+
+def test_the_end_of_an_earlier_run_does_not_end_a_followed_log():
+    """``log --follow`` shows run after run in one table."""
+    screen = Screen(header=Header((), "Ctrl-C leaves"), ends=False)
+
+    with screen.table:
+        screen.show(*exchange(), stopped())
+        screen.show(*exchange(1))
+
+        assert "2 in · 2 out" in screen.lines[-1]
+
+
+def test_without_colours_the_words_are_the_same(monkeypatch):
+    """NO_COLOR: what colour says, a word or a mark says too."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    screen = Screen()
+
+    with screen.table:
+        screen.show(*exchange(statuses=("undelivered",)))
+        written = screen.written
+
+    assert "undelivered !" in written
+    assert "\x1b[31m" not in written
+    assert "\x1b[1;31m" not in written
+
+
+@pytest.mark.parametrize("width", range(10, 260, 7))
+def test_the_columns_fill_the_window(width):
+    """They take the whole width, and never more."""
+    layout = Layout.of(width)
+
+    assert cell_len(layout.rule().plain) <= width
+    assert cell_len(layout.heading().plain) <= max(width, 24)
+    assert min(layout.message, layout.status) > 0
+
+
+def test_text_is_cut_and_filled_by_cells():
+    """An emoji takes two."""
+    assert fit("日本語", 5) == "日本…"
+    assert fit("日本", 5) == "日本 "
+    assert fit("x", 0) == ""
+
+
+def test_long_lines_hang():
+    """Blanks at the beginning stay; a word that is too long stands on a line of its own."""
+    lines = [line.plain for line in hanging("  one two  three " + "x" * 12, 10)]
+
+    assert lines == ["  one two", "  three", f"  {'x' * 12}"]
+
+
+# A real process in a real terminal
+
+
+class Terminal:
+    """A ``serve --sandbox`` in a pseudo terminal."""
+
+    def __init__(self, environment, cwd, *, width, height):
+        self._environment, self._cwd = environment, cwd
+        command = ["-m", "smsquest_cli", "serve", "--sandbox", "--port", "0"]
+        self.process = pexpect.spawn(
+            sys.executable,
+            command,
+            env=environment,
+            cwd=str(cwd),
+            dimensions=(height, width),
+            encoding="utf-8",
+            timeout=20,
+        )
+        self.screen = pyte.Screen(width, height)
+        self._stream = pyte.Stream(self.screen)
+
+    @property
+    def text(self):
+        return "\n".join(line.rstrip() for line in self.screen.display)
+
+    def until(self, words, *, timeout=20):
+        """Read until *words* are on the screen (None: until it ends)."""
+        deadline = time.monotonic() + timeout
+        while words is None or words not in self.text:
+            assert time.monotonic() < deadline, f"no {words!r} on:\n{self.text}"
+            try:
+                self._stream.feed(self.process.read_nonblocking(65536, timeout=1))
+            except pexpect.TIMEOUT:
+                continue
+            except pexpect.EOF:
+                assert words is None, f"ended without {words!r}:\n{self.text}"
+                return
+
+    def simulate(self, *arguments):
+        subprocess.run(
+            [sys.executable, "-m", "smsquest_cli", "simulate", *arguments],
+            env=self._environment,
+            cwd=self._cwd,
+            check=True,
+            capture_output=True,
+            timeout=30,
+        )
+
+
+@pytest.fixture
+def terminal(environment, tmp_path):
+    opened = []
+
+    def open_(width=80, height=24):
+        opened.append(Terminal(environment, tmp_path, width=width, height=height))
+        return opened[-1]
+
+    yield open_
+    for one in opened:
+        one.process.close(force=True)
+
+
+def test_a_text_runs_through_a_real_terminal(terminal):
+    """L2 to L7: the first command of the README, a text, and Ctrl-C."""
+    window = terminal()
+    window.until("Ctrl-C stops")
+    assert "simulate" in window.text
+    assert window.screen.cursor.hidden
+
+    window.simulate(HOSTILE)
+    window.until("delivered 1.")
+    window.process.sendintr()
+    window.until(None)
+    window.process.wait()
+
+    text = window.text
+    assert window.process.exitstatus == 0
+    assert "stopped. 1 in, 1 out. Nothing outside this computer changed." in text
+    assert text.count("Status") == 1
+    assert "[/red] ␛]0;pwned␇␛[2J" in text
+    assert window.screen.title == ""
+    assert not window.screen.cursor.hidden
+
+
+def test_a_real_terminal_may_be_small(terminal):
+    """E15: 40 columns, 12 lines; five messages at once."""
+    window = terminal(40, 12)
+    window.until("Ctrl-C stops")
+
+    window.simulate("hi", "--count", "5")
+    window.until("5 in · 5 out")
+    window.until("earlier")
+
+    assert "…0143" in window.text
+    window.process.sendintr()
+    window.until(None)
+    assert window.process.wait() == 0
