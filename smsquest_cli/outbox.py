@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from smsquest_cli.credentials import masked
+from smsquest_cli.diagnosis import choose_number, normalised
 from smsquest_cli.events import MessageState, Problem, Step
-from smsquest_cli.problems import NumberError, UsageError
+from smsquest_cli.problems import UsageError
 from smsquest_cli.segments import GSM_7, segment
 from smsquest_cli.statuses import FINAL
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 NO_CALLBACK: Final = "none"
 SHOWN_OFFENDERS: Final = 5
 LONGEST_URL: Final = 4000
+_NUMBER: Final = re.compile(r"[+\d][\d\s().\-/]*", re.ASCII)  # not "MyShop", "MG…", "whatsapp:…"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,20 +80,20 @@ def callback_for(given: str | None, run: Run | None, settings: Settings) -> str 
     return run.ready.status_url
 
 
+def recipient(typed: str) -> str:
+    """*typed* as Twilio takes it: a number as E.164, anything else as it is."""
+    return normalised(typed) if _NUMBER.fullmatch(typed.strip()) else typed
+
+
 def sender_for(given: str | None, settings: Settings, twilio: TwilioGateway) -> str:
     """The number or Messaging Service to send from: *given*, the settings', the only one there is.
 
     Raises `NumberError`: N1 where there are several numbers, N3 where there is none.
     """
-    if sender := given or settings.number:
-        return sender
-    able = [number.phone_number for number in twilio.numbers() if number.sms]
-    account = masked(settings.account_sid or "")
-    if not able:
-        raise NumberError("N3", account=account)
-    if len(able) > 1:
-        raise NumberError("N1", count=len(able), account=account, candidates=", ".join(able))
-    return able[0]
+    wanted = given or settings.number
+    if wanted and not wanted.startswith("PN"):
+        return recipient(wanted)
+    return choose_number(twilio, wanted).phone_number
 
 
 def send(twilio: TwilioGateway, draft: Draft, *, at: datetime) -> MessageState:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from types import SimpleNamespace
 
 import pytest
 
@@ -12,7 +11,7 @@ from smsquest_cli import outbox
 from smsquest_cli.config import Secret, Settings
 from smsquest_cli.events import Ready
 from smsquest_cli.outbox import Draft
-from smsquest_cli.problems import NumberError, TwilioRefusedError, UsageError
+from smsquest_cli.problems import TwilioRefusedError, UsageError
 from smsquest_cli.runs import Run
 from smsquest_cli.sandbox import ACCOUNT_SID, AUTH_TOKEN, NUMBER, PHONE, Sandbox
 from smsquest_cli.server import bind
@@ -137,17 +136,16 @@ def test_the_sender_is_the_one_given_or_set_or_the_only_one(settings, twilio):
     assert outbox.sender_for(None, settings, twilio) == NUMBER
 
 
-@pytest.mark.parametrize(("numbers", "problem"), [(0, "N3"), (2, "N1")])
-def test_without_one_number_the_sender_must_be_given(settings, numbers, problem):
-    """Nothing is guessed; the candidates are named."""
-    able = [SimpleNamespace(phone_number=f"+1202555010{n}", sms=True) for n in range(numbers)]
-    deaf = SimpleNamespace(phone_number="+442071838750", sms=False)
+def test_a_number_may_be_typed_as_people_do(settings, twilio, sandbox):
+    """Blanks and dashes go; names, services and channels stay as they are."""
+    (number,) = sandbox.account.numbers.values()
 
-    with pytest.raises(NumberError) as caught:
-        outbox.sender_for(None, settings, SimpleNamespace(numbers=lambda: [*able, deaf]))
-
-    assert caught.value.id == problem
-    assert all(number.phone_number in caught.value.line for number in able)
+    assert outbox.recipient("+1 (202) 555-0143") == PHONE
+    assert outbox.recipient("whatsapp:+12025550143") == "whatsapp:+12025550143"
+    assert outbox.sender_for("1 202 555 0100", settings, twilio) == NUMBER
+    assert outbox.sender_for("MyShop", settings, twilio) == "MyShop"
+    assert outbox.sender_for("MG" + "1" * 32, settings, twilio) == "MG" + "1" * 32
+    assert outbox.sender_for(number.sid, settings, twilio) == NUMBER
 
 
 def test_a_message_is_sent(twilio):

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
@@ -84,6 +84,12 @@ def parse_duration(text: str) -> timedelta:
         raise UsageError(
             "U6", option="duration", value=text, expected="10m, 1h, 2d or seconds"
         ) from err
+
+
+def parse_ago(text: str) -> datetime:
+    """The moment that lies the duration *text* back; raises `UsageError` (U6) for no duration."""
+    now = datetime.now(UTC)
+    return now - min(parse_duration(text), now - datetime(1970, 1, 1, tzinfo=UTC))
 
 
 def parse_pairs(texts: Sequence[str], option: str) -> dict[str, str]:

@@ -2,19 +2,54 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
+from smsquest_cli import console
 from smsquest_cli.console import Output
+from smsquest_cli.events import Problem
 from smsquest_cli.views import make_view
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from smsquest_cli.eventlog import Stored
     from smsquest_cli.views import View
 
 
 def message_view(output: Output, *, wide: bool = False) -> View:
     """A view of deliveries as *output*; a *wide* table leaves nothing out."""
     if output is not Output.TABLE:
-        return make_view(output)
+        return Aside(make_view(output), also=output is Output.JSON)
     from smsquest_cli.views.deliveries import Deliveries
 
     return Deliveries(wide=wide)
+
+
+class Aside:
+    """Says problems on standard error; *view* shows the rest, and with *also* the problems too."""
+
+    def __init__(self, view: View, *, also: bool) -> None:
+        self._view = view
+        self._also = also
+
+    def __enter__(self) -> Self:
+        self._view.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._view.__exit__(None, None, None)
+
+    def show(self, batch: Sequence[Stored]) -> None:
+        """Show *batch*."""
+        problems = [stored.event for stored in batch if isinstance(stored.event, Problem)]
+        for problem in problems:
+            console.show_problem(problem)
+        self._view.show([one for one in batch if self._also or not isinstance(one.event, Problem)])
+
+    def due(self) -> float | None:
+        """In how many seconds `refresh` is to be called; None while nothing waits for it."""
+        return self._view.due()
+
+    def refresh(self) -> None:
+        """Show what was put off, if it is time."""
+        self._view.refresh()

@@ -1,0 +1,134 @@
+"""``smsquest send``."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+import typer
+from typer.core import TyperCommand
+
+from smsquest_cli.cli.options import Invocation, LinesJson, parse_duration, text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from smsquest_cli.cli.account import Account
+    from smsquest_cli.console import Output
+    from smsquest_cli.delivery_watch import Until
+    from smsquest_cli.outbox import Draft
+    from smsquest_cli.twilio_api import TwilioGateway
+
+POLLED_EVERY: Final = 2.0  # seconds between questions where nobody will call back
+CALLED_BACK: Final = 5.0
+STATUSES: Final = ("final", "sent", "delivered")
+
+
+class Command(TyperCommand):
+    """``--wait`` may stand without its STATUS: it is ``final`` then."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401
+        """Give a bare ``--wait`` its value."""
+        return super().parse_args(ctx, [*_with_status(args)])
+
+
+def _with_status(arguments: Sequence[str]) -> Iterator[str]:
+    options_end = arguments.index("--") if "--" in arguments else len(arguments)
+    following = [*arguments[1:], ""]
+    for index, (argument, next_) in enumerate(zip(arguments, following, strict=True)):
+        bare = argument == "--wait" and next_ not in STATUSES and index < options_end
+        yield "--wait=final" if bare else argument
+
+
+def send(
+    ctx: typer.Context,
+    body: Annotated[str, typer.Argument(help="The text; - reads it from standard input.")],
+    to: Annotated[str, typer.Option("--to", help="Whom it is for.")],
+    from_: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            help="Your number, or the MG sid of a Messaging Service. Default: the number of the "
+            "running serve, then TWILIO_PHONE_NUMBER.",
+        ),
+    ] = None,
+    media: Annotated[
+        list[str] | None, typer.Option("--media", help="Address of an attachment; repeatable.")
+    ] = None,
+    status_callback: Annotated[
+        str | None,
+        typer.Option(
+            "--status-callback",
+            metavar="URL|none",
+            help="Where Twilio reports the delivery. Default: the running serve.",
+        ),
+    ] = None,
+    wait: Annotated[
+        Literal["final", "sent", "delivered"] | None,
+        typer.Option(
+            "--wait",
+            metavar="[STATUS]",
+            help="Follow the delivery until it is final (or sent, delivered): exit 8 if it fails.",
+        ),
+    ] = None,
+    timeout: Annotated[
+        str, typer.Option("--timeout", help="With --wait: give up after that long (exit 8).")
+    ] = "2m",
+    output: LinesJson = "lines",
+) -> None:
+    """Send an SMS, with the running serve as its status callback.
+
+    Shown before it is sent: segments, encoding, and the characters that make it longer.
+    """
+    from smsquest_cli import outbox
+    from smsquest_cli.cli.account import Account
+    from smsquest_cli.console import Output
+
+    invocation: Invocation = ctx.obj
+    invocation.output = output
+    limit = parse_duration(timeout).total_seconds()
+    account = Account.of(invocation.settings())
+    with account.twilio() as twilio:
+        draft = outbox.Draft(
+            body=text_of(body),
+            to=outbox.recipient(to),
+            sender=outbox.sender_for(from_, account.settings, twilio),
+            media=tuple(media or ()),
+            status_callback=outbox.callback_for(status_callback, account.run, account.settings),
+        )
+        _send(account, draft, twilio, Output(output), wait=wait, timeout=limit)
+
+
+def _send(
+    account: Account,
+    draft: Draft,
+    twilio: TwilioGateway,
+    output: Output,
+    *,
+    wait: Until | None,
+    timeout: float,
+) -> None:
+    """Send *draft*, record it, and show what becomes of it."""
+    from smsquest_cli import console, outbox
+    from smsquest_cli.delivery_watch import DeliveryWatch, Selection
+    from smsquest_cli.eventlog import Entry, Stored
+    from smsquest_cli.views.messages import message_view
+
+    now = datetime.now(UTC)
+    with account.log() as log, message_view(output) as view:
+        console.say(outbox.preview(draft.body))
+        if note := outbox.note_on(draft.body, at=now):
+            view.show([Stored(0, "", note)])
+        state = outbox.send(twilio, draft, at=now)
+        log.append(Entry(state))
+        if wait is None:
+            view.show([Stored(0, "", state)])
+            return
+        DeliveryWatch(
+            Selection(since=now, sids=frozenset({state.sid})),
+            log=log,
+            twilio=twilio,
+            view=view,
+            interval=POLLED_EVERY if draft.status_callback is None else CALLED_BACK,
+            status_url=draft.status_callback,
+        ).follow(until=wait, timeout=timeout)

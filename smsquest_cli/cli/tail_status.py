@@ -1,0 +1,181 @@
+"""``smsquest tail-status``."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Final, Literal
+
+import typer
+
+from smsquest_cli.cli.options import (
+    Invocation,
+    TableLinesJson,
+    parse_ago,
+    parse_duration,
+    resolve_sids,
+)
+from smsquest_cli.problems import CredentialsError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from smsquest_cli.cli.account import Account
+    from smsquest_cli.console import Output
+    from smsquest_cli.delivery_watch import DeliveryWatch
+    from smsquest_cli.twilio_api import TwilioGateway
+
+SHORTEST_INTERVAL: Final = 0.2  # seconds
+
+
+def tail_status(
+    ctx: typer.Context,
+    sids: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SID]...", help="Messages, by SID or its first characters (6)."),
+    ] = None,
+    since: Annotated[
+        str, typer.Option("--since", help="Without a SID: messages of that time (10m, 2h, 1d).")
+    ] = "10m",
+    number: Annotated[
+        str | None, typer.Option("--number", help="Only messages from or to this number.")
+    ] = None,
+    until: Annotated[
+        Literal["final", "sent", "delivered"] | None,
+        typer.Option(
+            "--until",
+            help="Leave when all messages have got there: exit 0; exit 8 if one fails.",
+        ),
+    ] = None,
+    timeout: Annotated[
+        str | None, typer.Option("--timeout", help="Leave after that long; with --until: exit 8.")
+    ] = None,
+    once: Annotated[
+        bool | None,
+        typer.Option(
+            "--once/--follow",
+            help="Show how things stand and leave; the default off a terminal without --until.",
+            show_default=False,
+        ),
+    ] = None,
+    source: Annotated[
+        Literal["auto", "store", "twilio"],
+        typer.Option(
+            "--source",
+            help="Ask the event log, Twilio, or (auto) Twilio where callbacks do not tell.",
+        ),
+    ] = "auto",
+    interval: Annotated[
+        str, typer.Option("--interval", help="The time between two questions to Twilio.")
+    ] = "5s",
+    wide: Annotated[
+        bool, typer.Option("--wide", help="Whole SIDs and texts, however wide the lines get.")
+    ] = False,
+    output: TableLinesJson = None,
+) -> None:
+    """Follow the delivery of messages.
+
+    Status callbacks of a running (or earlier) serve come first; Twilio's API is asked for what
+    they do not tell, and only about messages that are not final.
+    """
+    from smsquest_cli import console
+    from smsquest_cli.diagnosis import normalised
+
+    invocation: Invocation = ctx.obj
+    shown_as = console.stream_output(output)
+    invocation.output = shown_as
+    if once and until:
+        raise UsageError("U5", first="--once", second="--until")
+    choice = Choice(
+        since=parse_ago(since),
+        once=once or (once is None and until is None and not sys.stdout.isatty()),
+        sids=tuple(sids or ()),
+        number=normalised(number) if number else None,
+        source=source,
+        interval=_interval(interval),
+    )
+    limit = parse_duration(timeout).total_seconds() if timeout else None
+    with _watching(invocation, choice, shown_as, wide=wide) as watch:
+        if choice.once:
+            watch.once()
+        else:
+            watch.follow(until=until, timeout=limit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Which messages to watch, and whom to ask about them how often."""
+
+    since: datetime
+    once: bool
+    sids: tuple[str, ...] = ()
+    number: str | None = None
+    source: str = "auto"
+    interval: float = 5.0
+
+
+@contextmanager
+def _watching(
+    invocation: Invocation, choice: Choice, output: Output, *, wide: bool
+) -> Iterator[DeliveryWatch]:
+    """A watch over the messages of *choice* that shows them as *output*."""
+    from smsquest_cli import console
+    from smsquest_cli.cli.account import Account
+    from smsquest_cli.delivery_watch import DeliveryWatch, KnownMessages, Selection
+    from smsquest_cli.views.messages import message_view
+
+    account = Account.of(invocation.settings())
+    with ExitStack() as stack:
+        twilio = _twilio(account, choice.source)
+        log = None if choice.source == "twilio" else stack.enter_context(account.log())
+        known = KnownMessages(log, twilio, since=choice.since)
+        sids = frozenset(resolve_sids(known, choice.sids))
+        console.say(_sources(account, choice, asked=twilio is not None))
+        view = stack.enter_context(message_view(output, wide=wide))
+        yield DeliveryWatch(
+            Selection(since=choice.since, sids=sids, number=choice.number),
+            log=log,
+            twilio=twilio,
+            view=view,
+            interval=choice.interval,
+            status_url=account.run.ready.status_url if account.run else None,
+        )
+
+
+def _twilio(account: Account, source: str) -> TwilioGateway | None:
+    """Twilio's API, unless the event log alone is wanted, or there is nothing to log in with."""
+    if source == "store":
+        return None
+    try:
+        return account.twilio()
+    except CredentialsError as err:
+        if source == "auto" and err.id == "C1":
+            return None
+        raise
+
+
+def _sources(account: Account, choice: Choice, *, asked: bool) -> str:
+    """Where the news comes from, in words."""
+    every = "Twilio is asked" + ("" if choice.once else f" every {choice.interval:g} s")
+    if choice.source == "twilio":
+        return f"source: {every}"
+    run = account.run
+    log = (
+        f'callbacks of the running "smsquest serve" (pid {run.ready.pid})'
+        if run
+        else "the event log of earlier runs (no smsquest serve is running)"
+    )
+    if asked:
+        return f"source: {log}; {every} about what they do not tell"
+    reason = "--source store" if choice.source == "store" else "no credentials"
+    return f"source: {log} alone; Twilio is not asked ({reason})"
+
+
+def _interval(text: str) -> float:
+    seconds = parse_duration(text).total_seconds()
+    if seconds < SHORTEST_INTERVAL:
+        expected = f"{SHORTEST_INTERVAL:g} s or more"
+        raise UsageError("U6", option="--interval", value=text, expected=expected)
+    return seconds

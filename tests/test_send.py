@@ -1,0 +1,119 @@
+"""``smsquest send`` as its user runs it: in the sandbox, with the serve as its status callback."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from smsquest_cli.cli.send import _with_status
+from smsquest_cli.sandbox import NUMBER, PHONE, Sandbox, Scenario
+from smsquest_cli.server import bind
+
+
+def records(done):
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture
+def twilio():
+    """A pretend Twilio without a serve, and the environment with which it is reached."""
+    listening = bind(0)
+    with Sandbox() as sandbox, listening.serving(sandbox.app):
+        sandbox.environment = {
+            "TWILIO_ACCOUNT_SID": sandbox.account.sid,
+            "TWILIO_AUTH_TOKEN": sandbox.account.auth_token,
+            "SMSQUEST_TWILIO_URL": listening.url,
+        }
+        yield sandbox
+
+
+def test_a_message_is_sent_and_followed_to_its_end(serve, smsquest):
+    """In the sandbox: no account, callbacks come to the serve, whose log has the text too."""
+    running = serve("--sandbox")
+    assert running.ready
+
+    done = smsquest("send", "Hello → quest", "--to", PHONE, "--wait", "-o", "json")
+
+    assert done.returncode == 0
+    note, *states = records(done)
+    assert (note["id"], note["severity"]) == ("D9", "note")
+    assert "1 segment · UCS-2 · 13 characters" in done.stderr
+    assert [state["status"] for state in states] == ["queued", "sent", "delivered"]
+    assert {state["source"] for state in states[1:]} == {"callback"}
+    assert (states[-1]["from"], states[-1]["to"], states[-1]["body"]) == (
+        NUMBER,
+        PHONE,
+        "Hello → quest",
+    )
+    assert states[-1]["final"]
+    shown = running.wait_for("message", body="Hello → quest")
+    assert running.wait_for("status", status="delivered")["sid"] == shown["sid"]
+
+
+def test_the_text_may_come_from_standard_input(twilio, smsquest):
+    """`-`; the last line end is the shell's."""
+    done = smsquest(
+        "send", "-", "--to", PHONE, "-o", "json", input="two\nlines\n", env=twilio.environment
+    )
+
+    (state,) = records(done)
+    assert (done.returncode, state["body"]) == (0, "two\nlines")
+    (message,) = twilio.account.messages()
+    assert (message.body, message.callback) == ("two\nlines", None)
+
+
+def test_the_callback_may_go_elsewhere(twilio, smsquest):
+    """--status-callback takes any URL that Twilio can use, and no other."""
+    arguments = ("send", "Hi", "--to", PHONE, "--from", NUMBER, "--status-callback")
+
+    done = smsquest(*arguments, "http://127.0.0.1:1/status", env=twilio.environment)
+    refused = smsquest(*arguments, "/status", env=twilio.environment)
+
+    (message,) = twilio.account.messages()
+    assert (done.returncode, message.callback.url) == (0, "http://127.0.0.1:1/status")
+    assert (refused.returncode, "error[N10]" in refused.stderr) == (2, True)
+
+
+def test_a_failure_is_an_exit_code(twilio, smsquest):
+    """--wait: 8 for a message that was not delivered; without callbacks Twilio is asked."""
+    twilio.carrier.scenario = Scenario.parse("undelivered:30005")
+
+    done = smsquest("send", "Hi", "--to", PHONE, "--wait", env=twilio.environment)
+
+    assert done.returncode == 8
+    assert "is undelivered (30005): Unknown handset" in done.stderr
+
+
+def test_who_opted_out_is_named(twilio, smsquest):
+    """D8: exit 4, and nothing is sent."""
+    twilio.carrier.receive(PHONE, NUMBER, "STOP")
+
+    done = smsquest("send", "Hi", "--to", PHONE, env=twilio.environment)
+
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "error[D8]" in done.stderr
+
+
+def test_without_credentials_and_a_serve_nothing_is_sent(smsquest):
+    """Exit 3, with the way to the sandbox."""
+    done = smsquest("send", "Hi", "--to", PHONE)
+
+    assert done.returncode == 3
+    assert "error[C1]" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("hi --to 1 --wait", "hi --to 1 --wait=final"),
+        ("hi --wait --to 1", "hi --wait=final --to 1"),
+        ("--wait hi --to 1", "--wait=final hi --to 1"),
+        ("hi --to 1 --wait delivered", "hi --to 1 --wait delivered"),
+        ("hi --to 1 --wait=sent", "hi --to 1 --wait=sent"),
+        ("--to 1 -- --wait", "--to 1 -- --wait"),
+    ],
+)
+def test_wait_may_stand_without_a_status(typed, meant):
+    """It means the final one then."""
+    assert [*_with_status(typed.split())] == meant.split()
