@@ -99,7 +99,7 @@ class Lines:
         parts = [event.status]
         if event.error_code:
             parts.append(f"{event.error_code} {short(event.error_code)}")
-        if row:
+        if row and len(row.delivery.steps) > 1:
             parts.append(way(row.delivery.steps))
         if event.duplicate:
             parts.append("(repeated)")
