@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from smsquest_cli.cli.options import Invocation, TableLinesJson, parse_duration, resolve_sids
+from smsquest_cli.cli.options import Invocation, TableLinesJson, parse_ago, resolve_sids
 from smsquest_cli.events import EVENT_TYPES
 from smsquest_cli.problems import UsageError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from smsquest_cli.eventlog import EventLog
     from smsquest_cli.views import View
 
@@ -50,7 +51,7 @@ def log(
     invocation: Invocation = ctx.obj
     invocation.output = shown_as = console.stream_output(output)
     types = _types(type_ or ())
-    start = datetime.now(UTC) - parse_duration(since) if since else None
+    start = parse_ago(since) if since else None
     account = Account.of(invocation.settings())
     with account.log() as events, make_log_view(shown_as, follow=follow) as view:
         _show(
