@@ -1,0 +1,136 @@
+"""What ``serve --forward-to`` adds to the time of a webhook, compared with the app alone.
+
+    python benchmarks/forwarding.py
+
+The app and the serve run in processes of their own. The same client sends signed, unique messages
+to each in turn, over kept connections, so that what else the computer does meets both alike. The
+serve checks the signature, has the message on disk before the app is asked, and the reply before
+Twilio is answered.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import secrets
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from urllib.parse import urlencode, urlsplit
+
+from smsquest_cli import signing, wire
+
+TOKEN = "0" * 32
+TWIML = b"<Response><Message>hi</Message></Response>"
+
+
+def serve_app() -> None:
+    """An app that costs nothing itself, on a server that keeps connections."""
+    from waitress.server import create_server
+
+    def app(environ, start_response):
+        environ["wsgi.input"].read()
+        headers = [("Content-Type", "text/xml"), ("Content-Length", str(len(TWIML)))]
+        start_response("200 OK", headers)
+        return [TWIML]
+
+    server = create_server(app, host="127.0.0.1", port=0)
+    print(server.effective_port, flush=True)
+    server.run()
+
+
+@contextmanager
+def process(*arguments: str, **variables: str):
+    """A Python process with *arguments*, and its first line."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("TWILIO_")}
+    child = subprocess.Popen(
+        [sys.executable, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**kept, **variables},
+    )
+    try:
+        first = child.stdout.readline()
+        threading.Thread(target=child.stdout.read, daemon=True).start()  # or the pipe would fill up
+        yield first
+    finally:
+        child.send_signal(signal.SIGINT)
+        child.wait(10)
+
+
+class Client:
+    """Sends messages to one URL over one connection."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection = wire.open_connection(urlsplit(url), timeout=5)
+
+    def send(self) -> float:
+        """How many milliseconds one message took."""
+        form = {
+            "MessageSid": "SM" + secrets.token_hex(16),
+            "AccountSid": "AC" + "0" * 32,
+            "From": "+12025550143",
+            "To": "+12025550100",
+            "Body": "hello there",
+            "NumMedia": "0",
+        }
+        kind = ("Content-Type", "application/x-www-form-urlencoded")
+        request = wire.Request("POST", self._url, (kind,), urlencode(form).encode())
+        signature = ("X-Twilio-Signature", signing.sign_request(request, TOKEN))
+        request = wire.Request("POST", self._url, (kind, signature), request.body)
+        started = time.perf_counter()
+        answer = wire.exchange(self._connection, request, deadline=time.monotonic() + 15)
+        took = (time.perf_counter() - started) * 1000
+        assert (answer.status, answer.body) == (200, TWIML), answer
+        return took
+
+
+def main() -> None:
+    """Measure, and print the medians of one run."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--messages", type=int, default=1000)
+    options.add_argument("--app", action="store_true", help=argparse.SUPPRESS)
+    given = options.parse_args()
+    if given.app:
+        serve_app()
+        return
+    with ExitStack() as opened:
+        home = opened.enter_context(tempfile.TemporaryDirectory())
+        port = int(opened.enter_context(process(__file__, "--app")))
+        app_url = f"http://127.0.0.1:{port}/sms"
+        ready = opened.enter_context(
+            process(
+                *("-m", "smsquest_cli", "serve", "--no-tunnel", "--port", "0"),
+                *("--forward-to", app_url, "--output", "json"),
+                SMSQUEST_HOME=home,
+                PYTHONPATH=str(Path(__file__).parents[1]),
+            )
+        )
+        direct, through = Client(app_url), Client(json.loads(ready)["webhook_url"])
+        for _ in range(50):
+            direct.send()
+            through.send()
+        times = [(direct.send(), through.send()) for _ in range(given.messages)]
+    alone, forwarded = zip(*times, strict=True)
+    added = [second - first for first, second in times]
+    print(f"{'':<24}{'median':>10}{'p95':>10}   ms, {given.messages} messages each")
+    for name, values in (
+        ("the app alone", alone),
+        ("through serve", forwarded),
+        ("added", added),
+    ):
+        p95 = statistics.quantiles(values, n=20)[-1]
+        print(f"{name:<24}{statistics.median(values):>10.2f}{p95:>10.2f}")
+
+
+if __name__ == "__main__":
+    main()
