@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from smsquest_cli import cli
+
 COMMAND = [sys.executable, "-m", "smsquest_cli"]
 # Nothing of whoever runs the tests may reach a process under test.
 FOREIGN = ("TWILIO_", "NGROK_", "SMSQUEST_", "PYNGROK_", "XDG_", "COLUMNS", "LINES")
@@ -56,6 +58,25 @@ def smsquest(environment, tmp_path):
             timeout=timeout,
             **options,
         )
+
+    return run
+
+
+@pytest.fixture
+def smsquest_here(environment, tmp_path, monkeypatch, capsys):
+    """As `smsquest`, but in this process: many quick calls cost little."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments, env=None):
+        with monkeypatch.context() as patched:
+            for name in [*os.environ]:
+                patched.delenv(name)
+            for name, value in {**environment, **(env or {})}.items():
+                patched.setenv(name, value)
+            capsys.readouterr()
+            code = cli.run([*map(str, arguments)])
+        out, err = capsys.readouterr()
+        return subprocess.CompletedProcess(arguments, code, out, err)
 
     return run
 

@@ -63,33 +63,33 @@ def test_the_text_may_come_from_standard_input(twilio, smsquest):
     assert (message.body, message.callback) == ("two\nlines", None)
 
 
-def test_the_callback_may_go_elsewhere(twilio, smsquest):
+def test_the_callback_may_go_elsewhere(twilio, smsquest_here):
     """--status-callback takes any URL that Twilio can use, and no other."""
     arguments = ("send", "Hi", "--to", PHONE, "--from", NUMBER, "--status-callback")
 
-    done = smsquest(*arguments, "http://127.0.0.1:1/status", env=twilio.environment)
-    refused = smsquest(*arguments, "/status", env=twilio.environment)
+    done = smsquest_here(*arguments, "http://127.0.0.1:1/status", env=twilio.environment)
+    refused = smsquest_here(*arguments, "/status", env=twilio.environment)
 
     (message,) = twilio.account.messages()
     assert (done.returncode, message.callback.url) == (0, "http://127.0.0.1:1/status")
     assert (refused.returncode, "error[N10]" in refused.stderr) == (2, True)
 
 
-def test_a_failure_is_an_exit_code(twilio, smsquest):
+def test_a_failure_is_an_exit_code(twilio, smsquest_here):
     """--wait: 8 for a message that was not delivered; without callbacks Twilio is asked."""
     twilio.carrier.scenario = Scenario.parse("undelivered:30005")
 
-    done = smsquest("send", "Hi", "--to", PHONE, "--wait", env=twilio.environment)
+    done = smsquest_here("send", "Hi", "--to", PHONE, "--wait", env=twilio.environment)
 
     assert done.returncode == 8
     assert "is undelivered (30005): Unknown handset" in done.stderr
 
 
-def test_who_opted_out_is_named(twilio, smsquest):
+def test_who_opted_out_is_named(twilio, smsquest_here):
     """D8: exit 4, and nothing is sent."""
     twilio.carrier.receive(PHONE, NUMBER, "STOP")
 
-    done = smsquest("send", "Hi", "--to", PHONE, env=twilio.environment)
+    done = smsquest_here("send", "Hi", "--to", PHONE, env=twilio.environment)
 
     assert (done.returncode, done.stdout) == (4, "")
     assert "error[D8]" in done.stderr

@@ -134,13 +134,13 @@ def test_without_a_serve_and_an_account_the_log_is_read(recorded, smsquest):
     assert "no credentials" in done.stderr
 
 
-def test_messages_can_be_named_by_their_first_characters(recorded, smsquest):
+def test_messages_can_be_named_by_their_first_characters(recorded, smsquest_here):
     """Six of them, if unique; or as the table shows a SID; however old the message is."""
     recorded("delivered", sid=SID, ago=36000)
     recorded("delivered", sid=OTHER)
 
     for name in (SID, SID[:7], "SMaa…aa", "SMaa...aa"):
-        done = smsquest("tail-status", name, "-o", "json")
+        done = smsquest_here("tail-status", name, "-o", "json")
         assert [one["sid"] for one in records(done)] == [SID]
 
 
@@ -153,50 +153,50 @@ def test_messages_can_be_named_by_their_first_characters(recorded, smsquest):
     ],
 )
 def test_a_name_that_fits_no_or_several_messages_is_refused(
-    recorded, smsquest, name, problem, words
+    recorded, smsquest_here, name, problem, words
 ):
     """Exit 2, with the candidates."""
     recorded("delivered", sid=SID)
     recorded("delivered", sid=OTHER)
 
-    done = smsquest("tail-status", name)
+    done = smsquest_here("tail-status", name)
 
     assert (done.returncode, done.stdout) == (2, "")
     assert f"error[{problem}]" in done.stderr
     assert words in done.stderr
 
 
-def test_twilio_alone_can_be_asked(twilio, smsquest):
+def test_twilio_alone_can_be_asked(twilio, smsquest_here):
     """No serve, no log: SIDs, their beginnings and the list come from Twilio."""
     sid = twilio.send("Hi", to=PHONE, from_=NUMBER).sid
     options = ("--source", "twilio", "-o", "json")
 
     for name in ((), (sid,), (sid[:8],)):
-        done = smsquest("tail-status", *name, *options, env=twilio.environment)
+        done = smsquest_here("tail-status", *name, *options, env=twilio.environment)
         assert [(one["sid"], one["body"], one["source"]) for one in records(done)] == [
             (sid, "Hi", "poll")
         ]
 
-    unknown = smsquest("tail-status", "SM" + "f" * 32, *options, env=twilio.environment)
+    unknown = smsquest_here("tail-status", "SM" + "f" * 32, *options, env=twilio.environment)
     assert (unknown.returncode, records(unknown)[0]["id"]) == (2, "U1")
 
 
-def test_the_store_alone_can_be_read(twilio, recorded, smsquest):
+def test_the_store_alone_can_be_read(twilio, recorded, smsquest_here):
     """--source store asks Twilio nothing."""
     twilio.send("Hi", to=PHONE, from_=NUMBER)
     recorded("sent")
 
-    done = smsquest("tail-status", "--source", "store", "-o", "json", env=twilio.environment)
+    done = smsquest_here("tail-status", "--source", "store", "-o", "json", env=twilio.environment)
 
     assert [one["sid"] for one in records(done)] == [SID]
     assert "--source store" in done.stderr
 
 
-def test_a_time_out_is_an_exit_code(recorded, smsquest):
+def test_a_time_out_is_an_exit_code(recorded, smsquest_here):
     """8, and how far it got."""
     recorded("sent")
 
-    done = smsquest("tail-status", "--until", "delivered", "--timeout", "0.1", "-o", "json")
+    done = smsquest_here("tail-status", "--until", "delivered", "--timeout", "0.1", "-o", "json")
 
     assert done.returncode == 8
     assert [one["type"] for one in records(done)] == ["message", "problem"]
@@ -213,17 +213,17 @@ def test_a_time_out_is_an_exit_code(recorded, smsquest):
         (("--until", "read"), "--until"),
     ],
 )
-def test_what_makes_no_sense_is_a_usage_error(smsquest, arguments, words):
+def test_what_makes_no_sense_is_a_usage_error(smsquest_here, arguments, words):
     """Exit 2, naming what was wrong."""
-    done = smsquest("tail-status", *arguments)
+    done = smsquest_here("tail-status", *arguments)
 
     assert (done.returncode, done.stdout) == (2, "")
     assert words in done.stderr
 
 
-def test_without_credentials_twilio_cannot_be_the_source(smsquest):
+def test_without_credentials_twilio_cannot_be_the_source(smsquest_here):
     """Exit 3."""
-    done = smsquest("tail-status", "--source", "twilio")
+    done = smsquest_here("tail-status", "--source", "twilio")
 
     assert done.returncode == 3
     assert "error[C1]" in done.stderr

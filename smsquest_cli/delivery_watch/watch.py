@@ -88,7 +88,8 @@ class DeliveryWatch:
         deadline = None if timeout is None else time.monotonic() + timeout
         changed = self._read_past()
         while True:
-            news: list[events.Event] = [*self._update(changed), *self._notes(self._open())]
+            states = self._update(changed)
+            news: list[events.Event] = [*states, *self._notes([*states, *self._open()])]
             if news:
                 self._show(news)
             self._view.refresh()
@@ -149,7 +150,7 @@ class DeliveryWatch:
         """Whether a callback about the message should have come here by now, and did not."""
         if self._poll is None or self._log is None or state.direction == INBOUND:
             return False
-        if self._deliveries.called_back(state.sid):
+        if self._deliveries.called_back(state.sid) or (state.final and not self._status_url):
             return False
         patience = timedelta(seconds=PATIENCE * self._interval)
         return state.sid not in self._recorded or at - state.history[0].ts >= patience
