@@ -1,0 +1,187 @@
+"""What a terminal gets: text that it shows and does not obey, errors that say what to do."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import unicodedata
+
+import pyte
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from smsquest_cli import console
+from smsquest_cli.console import Output, printable, short_sid
+from smsquest_cli.problems import UsageError
+
+OBEYED = {"Cc", "Cs", "Zl", "Zp"}
+EMOJI_PARTS = {"\u200d", "\ufe0e", "\ufe0f", *map(chr, range(0xE0020, 0xE0080))}
+
+
+@given(st.text(st.characters(), max_size=200))
+@example("\x1b]0;pwned\a\x1b[2J\u202eabc")
+@example("a\u00adb\u200bc\u2066d\ud800")
+def test_nothing_that_a_terminal_obeys_is_left(text):
+    """No control, bidi or invisible character, no line end; what is harmless stays as it is."""
+    shown = printable(text)
+
+    assert not {unicodedata.category(one) for one in shown} & OBEYED
+    assert {one for one in shown if unicodedata.category(one) == "Cf"} <= EMOJI_PARTS
+    assert printable(shown) == shown
+    assert len(shown.splitlines()) <= 1
+    shown.encode("utf-8")
+
+
+@given(st.text(st.characters(categories=["L", "M", "N", "P", "S", "Zs"]), max_size=200))
+def test_ordinary_text_is_shown_as_it_is(text):
+    """In every script."""
+    assert printable(text) == text
+
+
+@given(st.text(st.characters(), max_size=60))
+def test_a_terminal_only_prints_it(text):
+    """The cursor stays on its line, and the title as it was."""
+    screen = pyte.Screen(2000, 5)
+
+    pyte.Stream(screen).feed(printable(text))
+
+    assert screen.cursor.y == 0
+    assert screen.title == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("[/red] \x1b]0;pwned\a\x1b[2J\u202eabc", "[/red] ␛]0;pwned␇␛[2J⟨RLO⟩abc"),
+        ("one\r\ntwo", "one␍␊two"),
+        ("\x7f\x9b", "\N{SYMBOL FOR DELETE}⟨9B⟩"),
+        ("zero\u200bwidth", "zero⟨U+200B⟩width"),
+        ("half \ud83d", "half ⟨U+D83D⟩"),
+        ("👩\u200d👧 ok", "👩\u200d👧 ok"),
+    ],
+)
+def test_what_is_obeyed_becomes_a_mark(text, shown):
+    """E14: so that one can see what somebody tried; emoji stay whole."""
+    assert printable(text) == shown
+
+
+def test_sids_are_cut_to_what_tells_them_apart():
+    """``SM3f…9c``; what is short stays."""
+    assert short_sid("SM3f" + "0" * 28 + "9c") == "SM3f…9c"
+    assert short_sid("dropped") == "dropped"
+
+
+def test_an_error_is_one_line_with_its_id(capsys):
+    """Off a terminal it is never wrapped."""
+    console.show_error(UsageError("U5", first="--a" * 60, second="--b"), output=None)
+
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error[U5]: ")
+    assert err.count("\n") == 1
+
+
+def test_with_json_an_error_is_a_record_too(capsys):
+    """The program that reads standard output sees why it ended."""
+    console.show_error(UsageError("U5", first="--a", second="--b"), output="json")
+
+    out, err = capsys.readouterr()
+    record = json.loads(out)
+    assert (record["type"], record["id"], record["severity"]) == ("problem", "U5", "error")
+    assert record["line"] in err
+
+
+class Tty(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self):
+        return True
+
+
+def test_on_a_terminal_an_error_hangs(monkeypatch):
+    """Wrapped at the window's edge, two blanks before all lines but the first."""
+    monkeypatch.setattr(sys, "stderr", err := Tty())
+    monkeypatch.setenv("COLUMNS", "40")
+
+    console.show_error(UsageError("U5", first="--one", second="--two"), output=None)
+
+    first, *rest = err.getvalue().splitlines()
+    assert max(map(len, [first, *rest])) <= 40
+    assert rest
+    assert all(line.startswith("  ") for line in rest)
+
+
+@pytest.mark.parametrize(
+    ("tty", "term", "wanted", "output"),
+    [
+        (True, "xterm-256color", None, Output.TABLE),
+        (True, "dumb", None, Output.LINES),
+        (False, "xterm-256color", None, Output.LINES),
+        (False, "dumb", "table", Output.TABLE),
+        (True, "xterm-256color", "json", Output.JSON),
+    ],
+)
+def test_a_table_is_for_terminals(monkeypatch, tty, term, wanted, output):
+    """E15: a pipe and TERM=dumb get lines, unless something else is asked for."""
+    monkeypatch.setattr(sys, "stdout", Tty() if tty else io.StringIO())
+    monkeypatch.setenv("TERM", term)
+
+    assert console.stream_output(wanted) is output
+
+
+@pytest.mark.parametrize(
+    ("environment", "coloured"),
+    [
+        ({}, True),
+        ({"NO_COLOR": "1"}, False),
+        ({"TERM": "dumb"}, False),
+    ],
+)
+def test_colours_follow_the_environment(monkeypatch, environment, coloured):
+    """NO_COLOR and TERM=dumb are obeyed."""
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"TERM": "xterm-256color", **environment}.items():
+        monkeypatch.setenv(name, value)
+    out = console.console_for(stream := Tty())
+
+    out.print("bad [red]news[/red] :smile:", style="red")
+
+    assert ("\x1b[31m" in stream.getvalue()) == coloured
+    assert "bad [red]news[/red] :smile:" in stream.getvalue()
+
+
+def test_colour_can_be_forced(monkeypatch):
+    """FORCE_COLOR: for those who pipe into a pager."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    out = console.console_for(stream := io.StringIO())
+
+    out.print("bad", style="red")
+
+    assert "\x1b[31m" in stream.getvalue()
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "latin-1"])
+def test_every_character_can_be_written_to_a_file(tmp_path, encoding):
+    """L6: redirected output on a system with an old code page is UTF-8, not an error."""
+    path = tmp_path / "out.txt"
+    program = (
+        "from smsquest_cli import console\n"
+        "console.use_utf8()\n"
+        "console.write_line('It\\u2019s me \\U0001f389 \\ud83d')\n"
+    )
+
+    with path.open("wb") as file:
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={"PYTHONIOENCODING": encoding},
+            stdout=file,
+            check=True,
+        )
+
+    assert path.read_bytes() == "It\u2019s me \U0001f389 ?\n".encode()
