@@ -45,6 +45,7 @@ FIELDS: Final[Mapping[str, Mapping[str, type]]] = {
         "use_inbound_webhook_on_number": bool,
     },
 }
+SET: Final = "set"  # the outcome of what was changed for good, by somebody who wanted it
 _SID: Final = re.compile(r"(PN|MG)[0-9A-Za-z]{1,64}")
 
 
@@ -98,13 +99,14 @@ class Journal:
         self._host = host or socket.gethostname()
         self._now = now
 
-    def signed(self, entry: Entry) -> Entry:
-        """*entry* as one of this process, begun now."""
+    def signed(self, entry: Entry, *, pid: int | None = None) -> Entry:
+        """*entry* as one that the process *pid* (this one) begins now."""
+        pid = pid or os.getpid()
         return replace(
             entry,
             started=self._now(),
-            pid=os.getpid(),
-            process=processes.own_identity(),
+            pid=pid,
+            process=processes.identity(pid),
             host=self._host,
             user=_user(),
             kept=False,
@@ -164,7 +166,7 @@ class Journal:
                 return False
             if present is None and path.exists():  # unreadable: kept for whoever wants to look
                 path.replace(path.with_suffix(".damaged"))
-            _write(path, json.dumps(_to_json(entry), indent=1, ensure_ascii=False))
+            _write(path, _to_text(_to_json(entry)))
         return True
 
     def refuse_live(self, entry: Entry) -> None:
@@ -187,16 +189,37 @@ class Journal:
 
     def archive(self, entry: Entry, outcome: str) -> None:
         """Set *entry* aside with its *outcome*: it is not to be put back any more."""
-        path = self.folder / "archive" / f"{entry.sid}-{entry.started:%Y%m%dT%H%M%S}.json"
+        path = self._archived(entry)
         with self._alone():
             path.parent.mkdir(mode=0o700, exist_ok=True)
             archived = {**_to_json(entry), "outcome": outcome, "archived": self._now().isoformat()}
-            _write(path, json.dumps(archived, indent=1, ensure_ascii=False))
+            _write(path, _to_text(archived))
             if _read(self._path(entry.sid)) == entry:
                 self._path(entry.sid).unlink()
                 _sync_folder(self.folder)
 
+    # What was changed for good, and can still be undone
+
+    def undoable(self) -> list[Entry]:
+        """The newest change of each number that was set aside as `SET`; the oldest first."""
+        found: dict[str, Entry] = {}
+        for path in sorted((self.folder / "archive").glob("*.json")):
+            sid = path.stem.partition("-")[0]
+            if (entry := _read(path, sid=sid, outcome=SET)) is not None:
+                found[sid] = entry  # the names end in the time
+        return sorted(found.values(), key=lambda entry: entry.started)
+
+    def revive(self, entry: Entry) -> None:
+        """Take *entry* out of the archive, as one that waits to be put back."""
+        with self._alone():
+            _write(self._path(entry.sid), _to_text(_to_json(entry)))
+            self._archived(entry).unlink(missing_ok=True)
+            _sync_folder(self.folder)
+
     # Files
+
+    def _archived(self, entry: Entry) -> Path:
+        return self.folder / "archive" / f"{entry.sid}-{entry.started:%Y%m%dT%H%M%S}.json"
 
     def _path(self, sid: str) -> Path:
         if not _SID.fullmatch(sid):
@@ -261,12 +284,22 @@ else:
             fcntl.flock(handle, fcntl.LOCK_EX)
 
 
-def _read(path: Path) -> Entry | None:
-    """The entry in *path*, or None where there is none that can be understood."""
+def _read(path: Path, *, sid: str | None = None, outcome: str | None = None) -> Entry | None:
+    """The entry in *path*, or None where there is none that can be understood.
+
+    It is to be about *sid* (the file's name) and to have that *outcome*.
+    """
     try:
-        return _from_json(json.loads(path.read_text("utf-8")), path.stem)
+        content = json.loads(path.read_text("utf-8"))
+        if content.get("outcome") != outcome:
+            return None
+        return _from_json(content, sid or path.stem)
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
+
+
+def _to_text(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, indent=1, ensure_ascii=False)
 
 
 def _to_json(entry: Entry) -> dict[str, Any]:

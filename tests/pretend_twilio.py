@@ -5,8 +5,11 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager
 
+import requests
+from requests.adapters import BaseAdapter
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from smsquest_cli import wire
 from smsquest_cli.config import load_settings
 from smsquest_cli.sandbox import ACCOUNT_SID, AUTH_TOKEN, NUMBER, Sandbox
 from smsquest_cli.twilio_api import TwilioGateway
@@ -32,11 +35,41 @@ def served(app):
         thread.join()
 
 
+class InProcess(BaseAdapter):
+    """Carries the requests of the SDK's client to a WSGI app without a socket: for many tests."""
+
+    def __init__(self, app):
+        super().__init__()
+        self.app = app
+
+    def send(self, request, **_options):
+        body = request.body or b""
+        answer = wire.call_wsgi(
+            self.app,
+            wire.Request(
+                request.method,
+                request.url,
+                (("Host", "127.0.0.1"), *request.headers.items()),
+                body if isinstance(body, bytes) else body.encode(),
+            ),
+        )
+        response = requests.Response()
+        response.status_code = answer.status
+        response.headers.update(answer.headers)
+        response._content = answer.body
+        response.request, response.url = request, request.url
+        return response
+
+    def close(self):
+        pass
+
+
 class PretendTwilio:
     """A Twilio account of a test: its state, its faults, and how to reach it."""
 
-    def __init__(self, sandbox, origin, folder):
+    def __init__(self, sandbox, app, origin, folder):
         self.sandbox = sandbox
+        self._app = app
         self.account = sandbox.account
         self.faults = sandbox.faults
         self.origin = origin
@@ -72,11 +105,13 @@ class PretendTwilio:
             {**self.environment, **environment}, cwd=self.folder, overrides=options
         )
 
-    def gateway(self, *, timeout=5.0, **environment):
+    def gateway(self, *, timeout=5.0, in_process=False, **environment):
         """A gateway to the account that waits between its tries for no time."""
         gateway = TwilioGateway(
             self.settings(**environment), timeout=timeout, pause=self.pauses.append
         )
+        if in_process:
+            gateway._http._session.mount("http://", InProcess(self._app))
         self._gateways.append(gateway)
         return gateway
 
@@ -100,7 +135,7 @@ def pretend_twilio(folder, **options):
             return sandbox.app.wsgi_app(environ, start)
 
         with served(noting) as origin:
-            twilio = PretendTwilio(sandbox, origin, folder)
+            twilio = PretendTwilio(sandbox, noting, origin, folder)
             twilio.requests = requests
             try:
                 yield twilio

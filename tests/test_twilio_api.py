@@ -145,6 +145,7 @@ def test_the_service_of_a_number(twilio, gateway):
     )
     assert gateway.service_of(dev.sid) is None
     assert gateway.memberships() == {twilio.number.sid: service}
+    assert gateway.numbers_in(shop.sid) == [NUMBER]
     changed = gateway.set_service(
         shop.sid, {"inbound_request_url": "", "use_inbound_webhook_on_number": True}
     )
@@ -174,6 +175,7 @@ def test_a_conversations_address(twilio, gateway):
         sid=address.sid, address=NUMBER, enabled=True
     )
     assert gateway.conversations_address("+12025550177") is None
+    assert [*gateway.conversations_addresses()] == [NUMBER]
 
 
 # Messages, alerts, the account

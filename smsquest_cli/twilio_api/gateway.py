@@ -132,6 +132,12 @@ class TwilioGateway:
             held = _at_once(holds, services)
         return next((service for service, found in zip(services, held, strict=True) if found), None)
 
+    def numbers_in(self, service_sid: str) -> list[str]:
+        """The numbers (E.164) that are in a Messaging Service."""
+        with self._asking("look into the Messaging Service", "Messaging Services: read"):
+            senders = self._client.messaging.v1.services(service_sid).phone_numbers
+            return [str(sender.phone_number) for sender in senders.list(page_size=PAGE)]
+
     def memberships(self) -> dict[str, Service]:
         """The Messaging Service of each number that is in one, by the number's SID."""
 
@@ -149,6 +155,13 @@ class TwilioGateway:
         with self._asking("read the Conversations address", "Conversations: read"):
             addresses = self._client.conversations.v1.address_configurations
             return _unless_missing(lambda: ConversationsAddress.of(addresses(phone_number).fetch()))
+
+    def conversations_addresses(self) -> dict[str, ConversationsAddress]:
+        """Every address of the Conversations API, by the number."""
+        with self._asking("list the Conversations addresses", "Conversations: list"):
+            found = self._client.conversations.v1.address_configurations.list(page_size=PAGE)
+            addresses = [ConversationsAddress.of(one) for one in found]
+        return {address.address: address for address in addresses}
 
     # Messages and errors
 

@@ -1,0 +1,26 @@
+"""What stands between a phone and this computer: which number, who answers it, what is wrong."""
+
+from __future__ import annotations
+
+from smsquest_cli.diagnosis.choice import by_usefulness, choose_number, normalised, titled
+from smsquest_cli.diagnosis.routes import (
+    Concern,
+    Route,
+    concern_about,
+    named_service,
+    route_of,
+    routes_of,
+)
+
+__all__ = [
+    "Concern",
+    "Route",
+    "by_usefulness",
+    "choose_number",
+    "concern_about",
+    "named_service",
+    "normalised",
+    "route_of",
+    "routes_of",
+    "titled",
+]

@@ -1,0 +1,72 @@
+"""Pointing a number here, and putting it back: whatever happens, one of two things holds.
+
+Either the number is as it was, or what it was is in the journal on disk. The order makes it so:
+journal, change, read back; on the way out compare, restore, read back, clear the journal.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from smsquest_cli.credentials import masked
+from smsquest_cli.pointing.pointing import Manner, Pointing
+from smsquest_cli.problems import NotRestoredError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from smsquest_cli.diagnosis import Route
+    from smsquest_cli.journal import Entry, Journal
+    from smsquest_cli.twilio_api import TwilioGateway
+
+__all__ = ["Manner", "Pointing", "pointed_at", "restore"]
+
+
+@contextmanager
+def pointed_at(
+    gateway: TwilioGateway,
+    route: Route,
+    url: str,
+    *,
+    journal: Journal,
+    manner: Manner | None = None,
+    keep: bool = False,
+) -> Iterator[Pointing]:
+    """Have the number of *route* (or the service that answers for it) call *url* meanwhile.
+
+    What was there is put back on the way out, unless somebody else has changed it; with *keep* it
+    is left, and stays in the journal. Raises `NumberError` (M4, N16), `LocalError` (L4) and
+    Twilio's refusals, and `NotRestoredError` (M1) on the way out.
+    """
+    pointing = Pointing(gateway, journal, manner or Manner())
+    try:
+        pointing.point(route, url)
+    except BaseException:
+        pointing.put_back()
+        raise
+    try:
+        yield pointing
+    finally:
+        if keep:
+            pointing.keep()
+        else:
+            pointing.put_back()
+
+
+def restore(
+    gateway: TwilioGateway, entry: Entry, *, journal: Journal, manner: Manner | None = None
+) -> bool | None:
+    """Put back what *entry* tells of: True if that was done, None if it is somebody else's now.
+
+    Raises `NumberError` (M4) while the run that made it is still there, and `NotRestoredError`.
+    """
+    login = gateway.login
+    if (entry.account_sid, entry.origin) != (login.account_sid, login.origin):
+        place = f" at {entry.origin}" if entry.origin else ""
+        reason = f"it belongs to {masked(entry.account_sid)}{place}, not to the account in use"
+        raise NotRestoredError("M1", number=entry.number, reason=reason)
+    pointing = Pointing(gateway, journal, manner or Manner())
+    pointing.take_over(entry)
+    pointing.put_back()
+    return pointing.restored

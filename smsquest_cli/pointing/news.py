@@ -1,0 +1,63 @@
+"""What happens to a number, as events for whoever records and shows them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from smsquest_cli.events import Number, Problem
+from smsquest_cli.webhook_urls import described
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from smsquest_cli.events import Event
+    from smsquest_cli.journal import Entry
+
+
+class News:
+    """Events that are kept until `tell`: putting a number back must not fail for a full disk."""
+
+    def __init__(self, tell: Callable[[Event], object], now: Callable[[], datetime]) -> None:
+        self._tell = tell
+        self._now = now
+        self._kept: list[Event] = []
+
+    def happened(self, action: str, entry: Entry, url: str) -> None:
+        """The number of *entry* was ``pointed`` at *url*, ``restored`` to it, or ``left`` there."""
+        previous = entry.url if action == "restored" else entry.original_url
+        self._kept.append(
+            Number(ts=self._now(), action=action, number=entry.number, url=url, previous=previous)
+        )
+
+    def problem(self, problem_id: str, severity: str | None = None, **values: str) -> None:
+        """A problem of the catalogue."""
+        problem = Problem.of(problem_id, at=self._now(), severity=severity, **values)
+        self._kept.append(problem)
+
+    def lost(self, entry: Entry, what: str) -> None:
+        """M4: somebody else took the number over."""
+        self.problem(
+            "M4",
+            severity="warning",
+            number=entry.number,
+            what=f"{what} (seen at {self._now().astimezone():%H:%M})",
+            consequence="You receive nothing more; smsquest leaves that as it is",
+        )
+
+    def left(self, entry: Entry, url: str) -> None:
+        """M6: it is not put back, because it calls *url* now, which somebody else has set."""
+        original = described(entry.original_url)
+        self.problem("M6", number=entry.number, url=described(url), original=original)
+        self.happened("left", entry, url)
+
+    def gone(self, entry: Entry) -> None:
+        """M6: there is nothing to put back any more."""
+        original = described(entry.original_url)
+        gone = "nothing, it is no longer on the account"
+        self.problem("M6", number=entry.number, url=gone, original=original)
+
+    def tell(self) -> None:
+        """Tell all that was kept."""
+        while self._kept:
+            self._tell(self._kept.pop(0))

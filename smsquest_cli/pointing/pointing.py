@@ -1,0 +1,329 @@
+"""`Pointing`: one number while it calls us, from the journal's first word to its last."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from smsquest_cli.credentials import masked
+from smsquest_cli.journal import Entry
+from smsquest_cli.pointing import fields
+from smsquest_cli.pointing.news import News
+from smsquest_cli.problems import (
+    NotRestoredError,
+    NumberError,
+    SmsquestError,
+    TwilioRefusedError,
+)
+from smsquest_cli.twilio_api import RefusedRequestError
+from smsquest_cli.webhook_urls import described
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from smsquest_cli.diagnosis import Route
+    from smsquest_cli.events import Event
+    from smsquest_cli.journal import Fields, Journal
+    from smsquest_cli.twilio_api import TwilioGateway
+
+T = TypeVar("T")
+
+NOT_FOUND: Final = 20404
+FALLBACK_WITHOUT_URL: Final = 21406
+PATIENCE: Final = 10.0  # seconds for which putting back is tried
+PASSING: Final = ("W2", "W3", "N16")  # what may be otherwise in a moment
+CLAIMS: Final = 5  # tries to get at a journal entry while others change it
+READS: Final = 3  # of what was just written, in case Twilio is a moment behind itself
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How to go about it.
+
+    *tell* is given what happens, to be recorded and shown. *give_up* is asked while a number is
+    being put back: somebody may not want to wait any longer.
+    """
+
+    tell: Callable[[Event], object] = lambda _event: None
+    give_up: Callable[[], bool] = lambda: False
+    patience: float = PATIENCE
+    pause: float = 0.5
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+
+class Pointing:
+    """A number, or the Messaging Service that answers for it, that was made to call us.
+
+    ``restored`` is True once it was put back and read back, False where that failed, None while
+    there is nothing to put back or it is somebody else's. All methods may be called by any thread.
+    """
+
+    def __init__(self, gateway: TwilioGateway, journal: Journal, manner: Manner) -> None:
+        self.restored: bool | None = None
+        self.taken_over = False
+        self._gateway = gateway
+        self._journal = journal
+        self._manner = manner
+        self._entry: Entry | None = None
+        self._unsure = False  # whether a change that was not confirmed may still come
+        self._covered = False
+        self._news = News(manner.tell, manner.now)
+        self._changing = threading.RLock()
+
+    @property
+    def original_url(self) -> str:
+        """What was called before, and will be again."""
+        return self._held.original_url
+
+    def point(self, route: Route, url: str, *, owner: int | None = None) -> None:
+        """Have the number call *url*, on behalf of the process *owner* (this one).
+
+        Raises as `pointed_at`; then `put_back` is to be called.
+        """
+        with self._changing:
+            self._change(self._claim(route, url, owner))
+            self._news.happened("pointed", self._held, url)
+            self._news.tell()
+
+    def repoint(self, url: str) -> None:
+        """The tunnel has another address: have the number call *url*; the original stays.
+
+        Raises Twilio's refusals; it may be called again then.
+        """
+        with self._changing:
+            if not self.check():
+                return
+            ours = [one for one in self._held.ours if one != url]
+            self._write_journal(replace(self._held, ours=(*ours, url)))
+            self._change({self._held.url_field: url})
+            self._news.problem("T5", number=self._held.number, url=url)
+            self._news.happened("pointed", self._held, url)
+            self._news.tell()
+
+    def check(self) -> bool:
+        """Whether it still calls us. Where somebody changed it that is told, and it is theirs.
+
+        True also where Twilio cannot be asked just now.
+        """
+        with self._changing:
+            if self.taken_over:
+                return False
+            try:
+                current = self._read(self._held.sid)
+            except SmsquestError:
+                return True
+            url = str(current[self._held.url_field])
+            if url in self._held.ours:
+                return not self._is_covered(current)
+            self._news.lost(self._held, f"was re-pointed to {described(url)}")
+            self._news.happened("taken-over", self._held, url)
+            self._leave("taken-over")
+            self._news.tell()
+            return False
+
+    def keep(self) -> None:
+        """Leave it, on purpose; ``configure-number --restore`` can still put it back."""
+        with self._changing:
+            if not self.taken_over:
+                self._write_journal(replace(self._held, kept=True, process=None))
+                self._news.happened("left", self._held, self._held.url)
+                self._news.tell()
+
+    def take_over(self, entry: Entry) -> None:
+        """Make *entry* ours; raises `NumberError` (M4) while its own run is still there."""
+        self._journal.refuse_live(entry)
+        self._entry = entry
+        self._write_journal(self._journal.signed(entry))
+
+    def put_back(self) -> None:
+        """Put back what was there, if it still calls us, and read it back; then forget it.
+
+        Raises `NotRestoredError` (M1) where that cannot be done in time: the journal stays.
+        """
+        if self._entry is None or self.taken_over:
+            self._news.tell()
+            return
+        self.restored = False
+        outcome = self._patiently()
+        if outcome == "restored":
+            self.restored = True
+            self._news.happened("restored", self._held, self.original_url)
+            self._journal.clear(self._held)
+        else:
+            self.restored = None
+            self._leave(outcome)
+        self._news.tell()
+
+    # Putting back
+
+    def _patiently(self) -> str:
+        """What became of the attempts to put it back, for as long as there is patience."""
+        deadline = time.monotonic() + self._manner.patience
+        while True:
+            try:
+                return self._in_time(self._try_back, deadline)
+            except SmsquestError as err:
+                late = time.monotonic() >= deadline or self._manner.give_up()
+                if late or err.id not in PASSING:
+                    reason = f"{err.id}: {err.line}"
+                    raise NotRestoredError("M1", number=self._held.number, reason=reason) from err
+            threading.Event().wait(self._manner.pause)
+
+    def _try_back(self) -> str:
+        """One attempt: ``restored``, ``taken-over`` by somebody, or ``gone`` from the account."""
+        with self._changing:
+            entry = self._held
+            try:
+                current = self._read(entry.sid)
+            except RefusedRequestError as err:
+                if err.code != NOT_FOUND:
+                    raise
+                self._news.gone(entry)
+                return "gone"
+            url = str(current[entry.url_field])
+            if url not in entry.ours and url != entry.original_url:
+                self._news.left(entry, url)
+                return "taken-over"
+            wanted = fields.wanted_back(entry, current)
+            if self._unsure or not fields.holds(current, wanted):
+                self._write_back(wanted)
+                self._read_back(wanted)
+            return "restored"
+
+    def _write_back(self, wanted: Fields) -> None:
+        try:
+            self._write(wanted)
+        except RefusedRequestError as err:
+            if err.code != FALLBACK_WITHOUT_URL:
+                raise
+            self._write({**wanted, "sms_fallback_url": ""})
+            self._news.problem("N13")
+
+    def _in_time(self, work: Callable[[], T], deadline: float) -> T:
+        """The result of *work*, done in a thread of its own: a request to Twilio may hang.
+
+        Whoever gives up, or has waited until the *deadline*, goes on without it.
+        """
+        done = threading.Event()
+        results: list[T] = []
+        failures: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                results.append(work())
+            except BaseException as err:  # noqa: BLE001 - raised again where it is waited for
+                failures.append(err)
+            finally:
+                done.set()
+
+        threading.Thread(target=run, name="put-back", daemon=True).start()
+        while not done.wait(0.05):
+            if time.monotonic() >= deadline or self._manner.give_up():
+                raise TwilioRefusedError("W2", host="api.twilio.com", reason="no answer yet")
+        if failures:
+            raise failures[0]
+        return results[0]
+
+    # The journal
+
+    @property
+    def _held(self) -> Entry:
+        assert self._entry is not None
+        return self._entry
+
+    def _claim(self, route: Route, url: str, owner: int | None) -> dict[str, str | bool]:
+        """Write into the journal what is there now, and return the changes to make."""
+        sid, seen = fields.target(route)
+        number = route.number.phone_number
+        for _ in range(CLAIMS):
+            stale = self._journal.entry(sid)
+            if stale is not None:
+                self._journal.refuse_live(stale)
+            current = self._read(sid)
+            changes = fields.changes(sid, url, current)
+            entry = Entry(
+                sid=sid,
+                number=number,
+                account_sid=self._gateway.login.account_sid,
+                origin=self._gateway.login.origin,
+                original={name: current[name] for name in changes},
+                ours=(url,),
+                started=self._manner.now(),
+                pid=0,
+            )
+            present = entry.original_url
+            if stale is not None and present not in (*stale.ours, stale.original_url):
+                self._news.left(stale, present)  # somebody has changed it since: theirs counts
+                self._journal.archive(stale, "taken-over")
+                stale = None
+            if stale is not None:
+                original = fields.merged(entry.original, stale.original)
+                entry = replace(entry, original=original, ours=(*stale.ours, url))
+            elif not fields.holds(current, seen):
+                raise self._unconfirmed(number, url, entry.original_url)
+            entry = self._journal.signed(entry, pid=owner)
+            if self._journal.write(entry, replacing=stale):
+                self._entry = entry
+                return changes
+        busy = "is being changed by other runs of smsquest on this computer"
+        raise NumberError("M4", number=number, what=busy, consequence="Try again")
+
+    def _write_journal(self, entry: Entry) -> None:
+        """Put *entry* in the place of the one that is held; raises `NumberError` (M4)."""
+        if not self._journal.write(entry, replacing=self._held):
+            busy = "is being changed by another run of smsquest on this computer"
+            raise NumberError("M4", number=entry.number, what=busy, consequence="Try again")
+        self._entry = entry
+
+    def _leave(self, outcome: str) -> None:
+        self.taken_over = True
+        self._journal.archive(self._held, outcome)
+
+    # Twilio
+
+    def _change(self, changes: Fields) -> None:
+        self._unsure = True
+        self._write(changes)
+        self._read_back(changes)
+        self._unsure = False
+
+    def _read_back(self, wanted: Fields) -> None:
+        """Raise `NumberError` (N16) unless Twilio says that it holds what was *wanted*."""
+        for _ in range(READS):
+            found = self._read(self._held.sid)
+            if fields.holds(found, wanted):
+                return
+            threading.Event().wait(self._manner.pause)
+        field = self._held.url_field
+        raise self._unconfirmed(self._held.number, str(wanted[field]), str(found[field]))
+
+    def _read(self, sid: str) -> Fields:
+        is_number = sid.startswith("PN")
+        return fields.fields(
+            sid, self._gateway.number(sid) if is_number else self._gateway.service(sid)
+        )
+
+    def _write(self, changes: Fields) -> None:
+        sid = self._held.sid
+        if sid.startswith("PN"):
+            self._gateway.set_number(sid, {name: str(value) for name, value in changes.items()})
+        else:
+            self._gateway.set_service(sid, changes)
+
+    def _is_covered(self, current: Fields) -> bool:
+        """Whether somebody has put something before the URL that is still ours; told once."""
+        by = str(current.get("sms_application_sid", ""))
+        what = f"is answered by TwiML app {masked(by)} now" if by else ""
+        if current.get("use_inbound_webhook_on_number"):
+            what = "answers for itself again: its Messaging Service defers to it now"
+        if what and not self._covered:
+            self._news.lost(self._held, what)
+            self._news.tell()
+        self._covered = bool(what)
+        return self._covered
+
+    def _unconfirmed(self, number: str, url: str, found: str) -> NumberError:
+        return NumberError("N16", number=number, url=described(url), found=described(found))
