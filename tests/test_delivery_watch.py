@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from smsquest_cli.delivery_watch import DeliveryWatch, Selection
+from smsquest_cli.delivery_watch import Deliveries, DeliveryWatch, Selection
 from smsquest_cli.delivery_watch.poll import LIST_LIMIT, state_of
 from smsquest_cli.eventlog import Entry, open_log
 from smsquest_cli.events import MessageState, Problem, Status
@@ -414,6 +414,20 @@ def test_an_idle_watch_costs_next_to_nothing(log, shown):
     watch.follow(timeout=2)
 
     assert time.process_time() - before < 0.01 + 0.005 * 2
+
+
+def test_it_does_not_grow_for_ever(log, shown, monkeypatch):
+    """What is final makes room for what is new; what is under way stays."""
+    monkeypatch.setattr("smsquest_cli.delivery_watch.watch.KEEP", 5)
+    watch = watching(log, shown)
+    watch._deliveries = Deliveries(keep=10)
+    record(log, callback("sent"))
+    record(log, *[callback("delivered", sid=f"SM{index:032x}") for index in range(50)])
+
+    watch.follow(timeout=0.05)
+
+    assert SID in watch._states
+    assert len(watch._states) == 10
 
 
 def test_a_hundred_messages_are_not_asked_about_one_by_one(log, shown):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from smsquest_cli.events import Event, OutgoingMessage
 
-KEEP: Final = 2000  # messages that are final and older than so many others are forgotten
+KEEP: Final = 50_000  # messages that are final and older than so many others are forgotten
 
 CALLBACK: Final = "callback"
 POLL: Final = "poll"

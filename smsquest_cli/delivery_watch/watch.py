@@ -109,7 +109,8 @@ class DeliveryWatch:
     def _update(self, sids: Iterable[str]) -> list[MessageState]:
         """The states of those of *sids* that are wanted, which have changed."""
         at = self._now()
-        states = {sid: self._deliveries.state(sid, at=at) for sid in sids}
+        known = [sid for sid in sids if sid in self._deliveries]
+        states = {sid: self._deliveries.state(sid, at=at) for sid in known}
         states = {sid: state for sid, state in states.items() if self._selection.covers(state)}
         if self._poll is not None:
             for sid, state in states.items():
