@@ -112,6 +112,7 @@ def test_without_credentials_and_a_serve_nothing_is_sent(smsquest):
         ("hi --to 1 --wait delivered", "hi --to 1 --wait delivered"),
         ("hi --to 1 --wait=sent", "hi --to 1 --wait=sent"),
         ("--to 1 -- --wait", "--to 1 -- --wait"),
+        ("", ""),
     ],
 )
 def test_wait_may_stand_without_a_status(typed, meant):

@@ -23,7 +23,7 @@ def log(
     ctx: typer.Context,
     sids: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SID]...", help="Messages, by SID or its first characters (6)."),
+        typer.Argument(metavar="SID", help="Messages, by SID or its first characters (6)."),
     ] = None,
     since: Annotated[
         str | None, typer.Option("--since", help="Only what is younger than that (10m, 2h, 1d).")

@@ -35,7 +35,7 @@ class Command(TyperCommand):
 def _with_status(arguments: Sequence[str]) -> Iterator[str]:
     options_end = arguments.index("--") if "--" in arguments else len(arguments)
     following = [*arguments[1:], ""]
-    for index, (argument, next_) in enumerate(zip(arguments, following, strict=True)):
+    for index, (argument, next_) in enumerate(zip(arguments, following, strict=False)):
         bare = argument == "--wait" and next_ not in STATUSES and index < options_end
         yield "--wait=final" if bare else argument
 

@@ -34,7 +34,7 @@ def tail_status(
     ctx: typer.Context,
     sids: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SID]...", help="Messages, by SID or its first characters (6)."),
+        typer.Argument(metavar="SID", help="Messages, by SID or its first characters (6)."),
     ] = None,
     since: Annotated[
         str, typer.Option("--since", help="Without a SID: messages of that time (10m, 2h, 1d).")
