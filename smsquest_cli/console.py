@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import IO, TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from rich.console import Console
 
@@ -171,13 +171,34 @@ def show_error(error: SmsquestError, *, output: str | None) -> None:
         print_json(events.to_record(record))
 
 
+def can_ask() -> bool:
+    """Whether there is a terminal to ask on, and to hear the answer from."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
 def ask(question: str) -> bool:
     """Whether the user says yes; No is the default, and the answer without a terminal."""
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not can_ask():
         return False
-    sys.stderr.write(f"{question} [y/N] ")
+    answer = _answer_to(f"{printable(question)} [y/N] ")
+    return answer.lower() in ("y", "yes")
+
+
+def choose(question: str, choices: Sequence[str]) -> int | None:
+    """The index of the one of *choices* that the user picks, the first by default; else None."""
+    say(question)
+    for index, choice in enumerate(choices, start=1):
+        say(f"  {index}  {choice}")
+    answer = _answer_to("Number [1]: ") or "1"
+    if answer.isdecimal() and 1 <= int(answer) <= len(choices):
+        return int(answer) - 1
+    return None
+
+
+def _answer_to(prompt: str) -> str:
+    sys.stderr.write(prompt)
     sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    return sys.stdin.readline().strip()
 
 
 def _say_problem(line: str) -> None:

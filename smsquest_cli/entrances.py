@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Final
 
 from smsquest_cli import console
 from smsquest_cli.eventlog import Entry
@@ -45,7 +45,7 @@ class Entrance:
     The other entrances are this one with more around it.
     """
 
-    mode: ClassVar[str] = "local"
+    mode = "local"
 
     def __init__(
         self, settings: Settings, log: EventLog, *, run_id: str, base_url: str | None = None

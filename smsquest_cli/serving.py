@@ -141,6 +141,15 @@ def _entrance(settings: Settings, options: ServeOptions, log: EventLog, run_id: 
 
             base = public_url(options.public_url, allow_local=settings.twilio_is_local)
         return Entrance(settings, log, run_id=run_id, base_url=base)
+    settings.rest_credentials()  # nothing heavy is imported to find that there are none
     from smsquest_cli.number_entrance import NumberEntrance
 
-    return NumberEntrance(settings, log, options, run_id=run_id)
+    return NumberEntrance(
+        settings,
+        log,
+        run_id=run_id,
+        public_url=options.public_url,
+        via_service=options.via_service,
+        keep=options.keep,
+        yes=options.yes,
+    )

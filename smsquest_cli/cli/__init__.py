@@ -95,6 +95,23 @@ def root(
     invocation.profile = profile or None
     invocation.env_file = env_file
     invocation.debug = debug
+    _say_what_waits(invocation)
+
+
+def _say_what_waits(invocation: Invocation) -> None:
+    """One line for each number that a killed run has left pointing here."""
+    from smsquest_cli.config import home_folder
+
+    home = home_folder(invocation.environment.get("SMSQUEST_HOME") or None, Path.cwd())
+    if not any((home / "journal").glob("*.json")):  # the usual case costs nothing more
+        return
+    from datetime import UTC, datetime
+
+    from smsquest_cli import console
+    from smsquest_cli.journal import Journal
+
+    for note in Journal(home).notes(at=datetime.now(UTC)):
+        console.show_problem(note)
 
 
 def run(arguments: Sequence[str]) -> int:

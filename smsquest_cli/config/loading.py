@@ -81,7 +81,7 @@ def load_settings(
     search = _Search(plain)
     if active and not search.is_enough:
         search = _Search([*plain, active])
-    home = _home(search.find("home"), cwd)
+    home = home_folder(search.find("home"), cwd)
     region, edge = _pair(search.find("region"), search.find("edge"))
     return Settings(
         home=home,
@@ -190,7 +190,7 @@ def _pair(region: str | None, edge: str | None) -> tuple[str | None, str | None]
     return region, edge or EDGES[region]
 
 
-def _home(given: str | None, cwd: Path) -> Path:
+def home_folder(given: str | None, cwd: Path) -> Path:
     """The folder for state; made for this user only where it is missing and can be made."""
     if given:
         home = cwd / Path(given).expanduser()

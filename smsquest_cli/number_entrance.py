@@ -1,0 +1,248 @@
+"""A real number, pointed here through a public URL: looked at first, put back at the end."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Final
+
+from smsquest_cli import console, events
+from smsquest_cli.diagnosis import choose_number, concern_about, route_of, titled
+from smsquest_cli.entrances import SMS, STATUS, Entrance, Trust
+from smsquest_cli.journal import Journal
+from smsquest_cli.pointing import Manner, Pointing, pointed_at
+from smsquest_cli.problems import NumberError, TunnelError
+from smsquest_cli.tunnel import GivenUrl, NgrokSettings, NgrokTunnel, TunnelChange, self_test
+from smsquest_cli.twilio_api import TwilioGateway
+from smsquest_cli.views import Header
+from smsquest_cli.webhook_urls import described
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import ExitStack
+
+    from smsquest_cli.config import Settings
+    from smsquest_cli.diagnosis import Route
+    from smsquest_cli.eventlog import EventLog
+    from smsquest_cli.twilio_api import PhoneNumber
+
+RECHECK_SECONDS: Final = 30.0  # how often the number is read again while we serve
+GIVE_UP_COUNT: Final = 3  # so many signals end the tries to put the number back
+
+
+class NumberEntrance(Entrance):
+    """A number of the account at a public URL, ngrok's or one that the user has."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        log: EventLog,
+        *,
+        run_id: str,
+        public_url: str | None = None,
+        via_service: bool = False,
+        keep: bool = False,
+        yes: bool = False,
+    ) -> None:
+        """Raises `CredentialsError` where there are none, `UsageError` for a *public_url*."""
+        settings.rest_credentials()  # before anything is imported, bound or asked
+        super().__init__(settings, log, run_id=run_id)
+        self.mode = "tunnel" if public_url is None else "public"
+        self._given = (
+            None
+            if public_url is None
+            else GivenUrl(public_url, allow_local=settings.twilio_is_local)
+        )
+        self._via_service = via_service
+        self._keep = keep
+        self._yes = yes
+        self._gateway = TwilioGateway(settings)
+        self._journal = Journal(settings.home)
+        self._route: Route | None = None
+        self._pointing: Pointing | None = None
+        self._signals = 0
+        self._changes: SimpleQueue[TunnelChange] = SimpleQueue()
+        self._moved: Callable[[str], None] = lambda _url: None
+        self._ms = 0.0
+        self._original = ""
+
+    def _trust(self) -> Trust:
+        if self._settings.can_verify:
+            return super()._trust()
+        self.tell("C5")
+        return Trust(
+            verifier=None,
+            account_sid=self._settings.account_sid,
+            words="NOT CHECKED: an API key cannot (C5), anybody can send here",
+        )
+
+    def prepare(self) -> None:
+        """Choose the number, find out who answers it, and ask where something would be lost."""
+        now = datetime.now(UTC)
+        for note in self._settings.notes(at=now):
+            if note.id != "C5":  # said when it was found out
+                self._tell(note)
+        number = choose_number(self._gateway, self._settings.number, pick=_picker())
+        route = route_of(self._gateway, number)
+        if obstacle := route.obstacle(via_service=self._via_service):
+            raise obstacle
+        for problem in route.problems(at=now):
+            self._tell(problem)
+        entry = self._journal.entry(self._sid(route))
+        if entry is not None:
+            self._journal.refuse_live(entry)
+        ours = entry.ours if entry else ()
+        concern = concern_about(route, ours=ours, now=now)
+        if concern is not None and not self._yes and not console.ask(concern.question):
+            console.say("nothing changed.")
+            raise concern.error
+        self._route = route
+        self.number, self.number_sid = number.phone_number, number.sid
+
+    def open(self, undone: ExitStack, local_url: str, moved: Callable[[str], None]) -> None:
+        """Open the tunnel, and ask ourselves through it."""
+        self._moved = moved
+        undone.callback(self._gateway.close)
+        if self._given is not None:
+            self.base_url = self._given.url
+        else:
+            tunnel = NgrokTunnel.open(
+                local_url,
+                self._ngrok(),
+                on_change=self._tunnel_changed,
+                verify=lambda url: self_test(url, self._run_id, timeout=3.0),
+            )
+            undone.callback(tunnel.close)
+            self.base_url = tunnel.url
+        moved(self.base_url)
+        self._ms = self_test(self.base_url, self._run_id)
+        self.record(events.Tunnel(ts=datetime.now(UTC), state="up", url=self.base_url))
+
+    def point(self, undone: ExitStack) -> None:
+        """Point the number here; it is put back when *undone* is."""
+        assert self._route is not None
+        undone.callback(self._remember)
+        manner = Manner(tell=self.record, give_up=lambda: self._signals >= GIVE_UP_COUNT)
+        self._pointing = undone.enter_context(
+            pointed_at(
+                self._gateway,
+                self._route,
+                self.base_url + SMS,
+                journal=self._journal,
+                manner=manner,
+                keep=self._keep,
+            )
+        )
+        self._original = described(self._pointing.original_url)
+        watching = threading.Event()
+        watch = threading.Thread(
+            target=self._watch, args=(watching,), name="number watch", daemon=True
+        )
+        watch.start()
+        undone.callback(watching.set)
+
+    def check(self) -> None:
+        """Follow the tunnel where it went; raises `TunnelError` (T22) when it is lost for good."""
+        while True:
+            try:
+                change = self._changes.get_nowait()
+            except Empty:
+                return
+            if change.state == "lost":
+                raise TunnelError("T22", reason=change.reason)
+            if change.state == "changed":
+                self._follow(change.url)
+
+    def header(self) -> Header:
+        """What leads where, and what stopping does."""
+        keeping = "leaves the number pointed here" if self._keep else "restores the number"
+        tunnel = f"{self.base_url}  (tested {self._ms:.0f} ms)"
+        return Header(
+            (
+                ("tunnel" if self.mode == "tunnel" else "address", tunnel),
+                ("number", f"{self.number}  POST {self.base_url}{SMS}"),
+                ("", f"before: {self._original} (saved; put back when you stop)"),
+                ("status", f"{self.base_url}{STATUS}   (use as status_callback)"),
+                ("", ""),
+                ("", f"Ready. Text {self.number}."),
+            ),
+            footer_hint=f"Ctrl-C {keeping}",
+        )
+
+    def why_silent(self) -> str:
+        """Why nothing may have come, most likely first."""
+        return f"See who answers {self.number}: smsquest doctor --number {self.number}"
+
+    def insist(self, count: int) -> None:
+        """Say what is still going on; the third time gives up (the journal stays)."""
+        self._signals = count
+        if self._pointing is not None and count < GIVE_UP_COUNT:
+            console.say(f"still restoring {self.number} (10 s at most); a third Ctrl-C gives up")
+
+    def _sid(self, route: Route) -> str:
+        return route.service.sid if route.service is not None else route.number.sid
+
+    def _ngrok(self) -> NgrokSettings:
+        token = self._settings.ngrok_authtoken
+        return NgrokSettings(
+            home=self._settings.home,
+            authtoken=token.reveal() if token else None,
+            authtoken_source=self._settings.source_of("ngrok_authtoken"),
+            domain=self._settings.ngrok_domain,
+            path=self._settings.ngrok_path,
+            say=console.say,
+        )
+
+    def _remember(self) -> None:
+        """Called when the number has been put back, or could not be."""
+        self.restored = self._pointing.restored if self._pointing else None
+
+    def _tell(self, problem: events.Problem) -> None:
+        console.show_problem(problem)
+        self.record(problem)
+
+    def _tunnel_changed(self, change: TunnelChange) -> None:
+        """In the watcher's thread: record it, which wakes the session, and queue what is to do."""
+        self._changes.put(change)
+        at = datetime.now(UTC)
+        if change.state == "down":
+            self.record(
+                events.Problem.of(
+                    "T6", at=at, about=None, when=f"{at.astimezone():%H:%M:%S}",
+                    reason=change.reason,
+                )
+            )  # fmt: skip
+        state = "down" if change.state == "lost" else change.state
+        self.record(events.Tunnel(ts=at, state=state, url=change.url or None))
+
+    def _follow(self, url: str) -> None:
+        self.base_url = url
+        self._moved(url)
+        if self._pointing is not None:
+            self._pointing.repoint(url + SMS)
+
+    def _watch(self, stopping: threading.Event) -> None:
+        """Read the number again from time to time: a colleague may have taken it over."""
+        assert self._pointing is not None
+        while not stopping.wait(RECHECK_SECONDS):
+            if not self._pointing.check():
+                return
+
+
+def _picker() -> Callable[[Sequence[PhoneNumber]], PhoneNumber] | None:
+    """Asks which number, where there is a terminal to ask on."""
+    if not console.can_ask():
+        return None
+
+    def pick(numbers: Sequence[PhoneNumber]) -> PhoneNumber:
+        choices = [f"{titled(number)}   {described(number.sms_url)}" for number in numbers]
+        index = console.choose("Which number?", choices)
+        if index is None:
+            raise NumberError(
+                "N1", count=len(numbers), account="this account",
+                candidates=", ".join(map(titled, numbers)),
+            )  # fmt: skip
+        return numbers[index]
+
+    return pick

@@ -1,0 +1,357 @@
+"""``smsquest serve`` with a real number: pointed here, and put back whatever happens.
+
+The account is the pretend Twilio over HTTP, below the real SDK; processes and signals are real.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+from pretend_twilio import pretend_twilio
+
+from smsquest_cli.sandbox import NUMBER
+
+OLD = "https://demo.twilio.com/welcome/sms/reply"
+PRODUCTION = "https://api.shop.example/sms"
+FAKE_NGROK = Path(__file__).parent / "fake_ngrok" / "fake_ngrok.py"
+
+
+@pytest.fixture
+def twilio(tmp_path, environment):
+    """An account with one number that answers with Twilio's demo."""
+    with pretend_twilio(tmp_path, webhook_url=OLD) as account:
+        environment.update(account.environment, SMSQUEST_HOME=environment["SMSQUEST_HOME"])
+        yield account
+
+
+@pytest.fixture
+def address():
+    """A port of this computer and the public URL that leads there: somebody's own tunnel."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = found.getsockname()[1]
+    return ("--port", port, "--public-url", f"http://127.0.0.1:{port}")
+
+
+def test_the_number_is_pointed_here_and_put_back(serve, twilio, address):
+    """While it serves the number calls us; after Ctrl-C it is as it was, read back."""
+    listener = serve(*address)
+    ready = listener.ready
+
+    assert (ready["mode"], ready["number"]) == ("public", NUMBER)
+    assert twilio.number.sms_url == ready["webhook_url"]
+    assert listener.stop() == 0
+    assert twilio.number.sms_url == OLD
+    assert listener.records[-1]["restored"] is True
+    actions = [r["action"] for r in listener.records if r["type"] == "number"]
+    assert actions == ["pointed", "restored"]
+
+
+def test_only_the_sms_webhook_is_written(serve, twilio, address):
+    """No other field of the number, and nothing else of the account, is touched."""
+    listener = serve(*address)
+    assert listener.ready
+    listener.stop()
+
+    assert {request.split()[1].rsplit("/", 1)[1] for request in twilio.updates()} == {
+        f"{twilio.number.sid}.json"
+    }
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_every_signal_puts_it_back(serve, twilio, address, number, code):
+    """Ctrl-C, a supervisor's SIGTERM and a closed terminal all restore."""
+    listener = serve(*address)
+    assert listener.ready
+
+    assert listener.stop(number) == code
+    assert twilio.number.sms_url == OLD
+
+
+def test_a_message_comes_in_and_is_verified_with_the_accounts_token(serve, twilio, address):
+    """Twilio signs with the Auth Token for the public URL; that is what is checked."""
+    listener = serve(*address)
+    assert listener.ready
+
+    exchange = twilio.sandbox.play("hello")
+
+    assert exchange.answer.status == 200
+    assert listener.wait_for("inbound", body="hello")["signature"] == "valid"
+    assert listener.wait_for("status", status="delivered")["in_reply_to"] == exchange.sid
+
+
+def test_after_kill_9_the_next_start_says_so_and_puts_the_original_back(serve, twilio, address):
+    """M3: the original in the journal wins over the dead URL that the number shows."""
+    killed = serve(*address)
+    assert killed.ready
+    assert killed.stop(signal.SIGKILL) == -9
+    assert twilio.number.sms_url != OLD
+
+    listener = serve(*address)
+    assert listener.ready
+    assert listener.stop() == 0
+
+    assert "note[M3]" in listener.stderr
+    assert twilio.number.sms_url == OLD
+
+
+@pytest.mark.usefixtures("twilio")
+def test_any_command_says_one_line_while_a_number_waits(serve, smsquest, address):
+    """A stale journal is never silent."""
+    killed = serve(*address)
+    assert killed.ready
+    killed.stop(signal.SIGKILL)
+
+    done = smsquest("explain", "30007")
+
+    assert done.returncode == 0
+    assert done.stderr.count("note[M3]") == 1
+    assert "configure-number --restore" in done.stderr
+
+
+def test_restore_puts_it_back_after_a_crash(serve, smsquest, twilio, address):
+    """E9: one command, read back; a second time there is nothing to do."""
+    killed = serve(*address)
+    assert killed.ready
+    killed.stop(signal.SIGKILL)
+
+    first = smsquest("configure-number", "--restore")
+    second = smsquest("configure-number", "--restore")
+
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr
+    assert twilio.number.sms_url == OLD
+
+
+def test_a_colleagues_change_is_left_alone(serve, twilio, address):
+    """M6: what somebody else pointed the number at meanwhile stays."""
+    listener = serve(*address)
+    assert listener.ready
+    twilio.number.sms_url = "https://calm-fox.ngrok-free.app/sms"
+
+    assert listener.stop() == 0
+    assert twilio.number.sms_url == "https://calm-fox.ngrok-free.app/sms"
+    assert listener.records[-1]["restored"] is None
+    assert [r["id"] for r in listener.records if r["type"] == "problem"] == ["M6"]
+
+
+def test_a_production_url_is_not_replaced_without_a_yes(serve, twilio, address):
+    """D5, Q5: without a terminal it needs --yes, and nothing is opened or changed before."""
+    twilio.number.sms_url = PRODUCTION
+    listener = serve(*address)
+
+    assert listener.wait() == 5
+    assert "error[N8]" in listener.stderr
+    assert twilio.updates() == []
+
+
+def test_with_yes_it_is_replaced_and_put_back(serve, twilio, address):
+    """Q5: --yes is the answer in CI."""
+    twilio.number.sms_url = PRODUCTION
+    listener = serve(*address, "--yes")
+    assert listener.ready
+
+    assert listener.stop() == 0
+    assert twilio.number.sms_url == PRODUCTION
+
+
+def test_a_number_in_a_messaging_service_is_not_pointed_in_vain(serve, twilio, address):
+    """E7: the service answers instead of the number, so pointing the number would do nothing."""
+    twilio.account.add_service("shop", NUMBER, inbound_request_url=PRODUCTION)
+    listener = serve(*address)
+
+    assert listener.wait() == 5
+    assert "error[N4]" in listener.stderr
+    assert twilio.updates() == []
+
+
+def test_via_service_points_the_service_and_puts_it_back(serve, twilio, address):
+    """The service's own fields are what is changed, and what is restored."""
+    service = twilio.account.add_service("shop", NUMBER, inbound_request_url=PRODUCTION)
+    listener = serve(*address, "--via-service", "--yes")
+    assert listener.ready
+    assert service.inbound_request_url == listener.ready["webhook_url"]
+
+    assert listener.stop() == 0
+    assert service.inbound_request_url == PRODUCTION
+    assert twilio.number.sms_url == OLD
+
+
+def test_a_twiml_app_is_detached_and_attached_again(serve, twilio, address):
+    """N6: while an app is attached Twilio ignores the number's own webhook."""
+    app = twilio.account.add_application(friendly_name="bot", sms_url=PRODUCTION)
+    twilio.number.sms_application_sid = app.sid
+    listener = serve(*address, "--yes")
+    assert listener.ready
+    assert twilio.number.sms_application_sid == ""
+
+    assert listener.stop() == 0
+    assert twilio.number.sms_application_sid == app.sid
+    assert twilio.number.sms_url == OLD
+
+
+def test_keep_leaves_it_and_restore_can_still_put_it_back(serve, smsquest, twilio, address):
+    """--keep is a choice that can be undone."""
+    listener = serve(*address, "--keep")
+    url = listener.ready["webhook_url"]
+    assert listener.stop() == 0
+    assert twilio.number.sms_url == url
+    assert listener.records[-1]["restored"] is None
+
+    done = smsquest("configure-number", "--restore")
+
+    assert done.returncode == 0, done.stderr
+    assert twilio.number.sms_url == OLD
+
+
+def test_a_refusal_at_the_end_is_exit_9_and_the_journal_stays(serve, smsquest, twilio, address):
+    """M1 (a token rotated meanwhile, say) beats every other code; later it can be put back."""
+    listener = serve(*address)
+    assert listener.ready
+    twilio.faults.add("POST", ".*IncomingPhoneNumbers.*", status=401, times=None)
+
+    assert listener.stop(signal.SIGTERM, timeout=40) == 9
+    assert "error[M1]" in listener.stderr
+    assert listener.records[-1]["restored"] is False
+    twilio.faults.clear()
+    assert smsquest("configure-number", "--restore").returncode == 0
+    assert twilio.number.sms_url == OLD
+
+
+@pytest.mark.usefixtures("twilio")
+def test_a_number_that_is_not_there_is_named_with_the_closest(serve, address):
+    """E5: a typing mistake is exit 5, with what was probably meant."""
+    listener = serve(*address, "--number", "202 555 0191")
+
+    assert listener.wait() == 5
+    assert "error[N2]: +12025550191" in listener.stderr
+    assert NUMBER in listener.stderr
+
+
+def test_several_numbers_are_listed_never_chosen(serve, twilio, address):
+    """E6: off a terminal it is N1 with the list."""
+    twilio.account.add_number("+12025550102", friendly_name="dev")
+    listener = serve(*address)
+
+    assert listener.wait() == 5
+    assert "error[N1]: 2 SMS numbers" in listener.stderr
+
+
+@pytest.mark.usefixtures("twilio")
+def test_wrong_credentials_are_exit_3(serve, address):
+    """E2: Twilio's refusal is named with the source of the credentials."""
+    listener = serve(*address, env={"TWILIO_AUTH_TOKEN": "f" * 32})
+
+    assert listener.wait() == 3
+    assert "error[C2]" in listener.stderr
+    assert "environment" in listener.stderr
+
+
+def test_an_api_key_alone_serves_unchecked_and_says_so(serve, twilio, address, environment):
+    """C5: a key cannot verify signatures; requests come in marked as unchecked."""
+    environment.update(twilio.by_key())
+    del environment["TWILIO_AUTH_TOKEN"]
+    listener = serve(*address)
+    assert listener.ready["verify"] is False
+
+    twilio.sandbox.play("hello")
+
+    assert listener.wait_for("inbound")["signature"] == "unchecked"
+    assert "warning[C5]" in listener.stderr
+
+
+def test_two_runs_never_share_a_number(serve, twilio, address):
+    """The second is refused while the first is there; the first goes on."""
+    first = serve(*address)
+    assert first.ready
+
+    second = serve("--public-url", "http://127.0.0.1:9", "--port", 0)
+
+    assert second.wait() == 5
+    assert "error[M4]" in second.stderr
+    assert first.stop() == 0
+    assert twilio.number.sms_url == OLD
+
+
+def test_a_public_url_that_leads_elsewhere_is_found_out_first(serve, twilio):
+    """The self-test comes before the number: nothing is changed."""
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    listener = serve("--port", 0, "--public-url", f"http://127.0.0.1:{port}")
+
+    assert listener.wait(timeout=40) == 6
+    assert twilio.updates() == []
+
+
+@pytest.mark.usefixtures("twilio")
+def test_a_private_url_is_refused_when_twilio_is_the_real_one(smsquest):
+    """N9: Twilio cannot reach this computer by its private address."""
+    done = smsquest(
+        "serve", "--public-url", "http://127.0.0.1:5000", env={"SMSQUEST_TWILIO_URL": ""}
+    )
+
+    assert done.returncode == 2
+    assert "error[N9]" in done.stderr
+
+
+def test_ngrok_by_the_unmodified_pyngrok(serve, twilio, environment):
+    """The whole way: agent, tunnel, self-test, number, message, and all of it undone."""
+    listener = serve(
+        "--port", 0,
+        env={
+            "PYNGROK_NGROK_PATH": str(FAKE_NGROK),
+            "NGROK_AUTHTOKEN": "2abcdefgh1_ABCDEFGH1",
+            "FAKE_NGROK_WEB_ADDR": "127.0.0.1:0",
+            "PATH": f"{Path(sys.executable).parent}:{environment['PATH']}",
+        },
+    )  # fmt: skip
+    ready = listener.wait_for("ready", timeout=40)
+
+    exchange = twilio.sandbox.play("through the tunnel")
+
+    assert ready["mode"] == "tunnel"
+    assert exchange.answer.status == 200
+    assert listener.wait_for("inbound")["body"] == "through the tunnel"
+    assert listener.stop(timeout=30) == 0
+    assert twilio.number.sms_url == OLD
+
+
+def test_without_an_ngrok_token_nothing_is_started(serve, twilio):
+    """E3: T1 and exit 6 before anything is downloaded, opened or changed."""
+    listener = serve("--port", 0)
+
+    assert listener.wait() == 6
+    assert "error[T1]" in listener.stderr
+    assert twilio.updates() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("step", range(1, 7))
+def test_at_no_moment_of_the_start_is_a_number_left_without_a_journal(
+    serve, twilio, address, home, step, number
+):
+    """Ended at the n-th request to Twilio, the number is as it was, or the journal knows it."""
+    answer = twilio.sandbox.app.wsgi_app
+    seen = []
+
+    def ending(environ, start):
+        seen.append(environ["PATH_INFO"])
+        if len(seen) == step:
+            listener.send(number)
+        return answer(environ, start)
+
+    twilio.sandbox.app.wsgi_app = ending
+    listener = serve(*address)
+    code = listener.wait(timeout=30)
+
+    assert len(seen) >= step
+    if number == signal.SIGINT:
+        assert (code, twilio.number.sms_url) == (130, OLD)
+    elif twilio.number.sms_url != OLD:
+        (journal,) = (home / "journal").glob("PN*.json")
+        assert json.loads(journal.read_text())["original"]["sms_url"] == OLD
