@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "smsquest_cli"
 
 ROOMS = {
-    "twilio": {"twilio_api", "sandbox", "replies"},
+    "twilio": {"twilio_api", "sandbox"},
     "pyngrok": {"tunnel"},
     "flask": {"webhooks", "sandbox"},
     "rich": {"console", "views"},

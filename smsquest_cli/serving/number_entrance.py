@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from smsquest_cli import console, events
 from smsquest_cli.diagnosis import choose_number, concern_about, route_of, titled
-from smsquest_cli.entrances import SMS, STATUS, Entrance, Trust
+from smsquest_cli.serving.entrances import SMS, STATUS, Entrance, Trust
 from smsquest_cli.journal import Journal
 from smsquest_cli.pointing import Manner, Pointing, pointed_at
 from smsquest_cli.problems import NumberError, TunnelError
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from smsquest_cli.twilio_api import PhoneNumber
 
 RECHECK_SECONDS: Final = 30.0  # how often the number is read again while we serve
+NEW_TUNNEL_SECONDS: Final = 10.0
+GIVEN_URL_SECONDS: Final = 3.0
 GIVE_UP_COUNT: Final = 3  # so many signals end the tries to put the number back
 
 
@@ -116,7 +118,9 @@ class NumberEntrance(Entrance):
             undone.callback(tunnel.close)
             self.base_url = tunnel.url
         moved(self.base_url)
-        self._ms = self_test(self.base_url, self._run_id)
+        # A tunnel that was opened just now may need a moment; one that was there does not.
+        patience = NEW_TUNNEL_SECONDS if self._given is None else GIVEN_URL_SECONDS
+        self._ms = self_test(self.base_url, self._run_id, timeout=patience)
         self.record(events.Tunnel(ts=datetime.now(UTC), state="up", url=self.base_url))
 
     def point(self, undone: ExitStack) -> None:

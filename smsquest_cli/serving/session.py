@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from smsquest_cli.entrances import Entrance, Trust
+    from smsquest_cli.serving.entrances import Entrance, Trust
     from smsquest_cli.eventlog import EventLog, Stored
     from smsquest_cli.views import View
     from smsquest_cli.webhooks import Receiver

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from smsquest_cli import console
-from smsquest_cli.entrances import SANDBOX_TOKEN, Entrance, SandboxEntrance
+from smsquest_cli.serving.entrances import SANDBOX_TOKEN, Entrance, SandboxEntrance
 from smsquest_cli.eventlog import open_log
 from smsquest_cli.problems import UsageError
-from smsquest_cli.session import Goal, Place, Session
+from smsquest_cli.serving.session import Goal, Place, Session
 from smsquest_cli.webhooks import Receiver, RuleAnswerer
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def _entrance(settings: Settings, options: ServeOptions, log: EventLog, run_id: 
             base = public_url(options.public_url, allow_local=settings.twilio_is_local)
         return Entrance(settings, log, run_id=run_id, base_url=base)
     settings.rest_credentials()  # nothing heavy is imported to find that there are none
-    from smsquest_cli.number_entrance import NumberEntrance
+    from smsquest_cli.serving.number_entrance import NumberEntrance
 
     return NumberEntrance(
         settings,
