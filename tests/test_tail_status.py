@@ -229,8 +229,9 @@ def test_without_credentials_twilio_cannot_be_the_source(smsquest_here):
     assert "error[C1]" in done.stderr
 
 
-def test_it_follows_until_it_is_interrupted(recorded, environment, tmp_path):
-    """A callback shows within 250 ms though another process recorded it; Ctrl-C is 130."""
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_it_follows_until_it_is_stopped(recorded, environment, tmp_path, number, code):
+    """A callback shows within 250 ms though another process recorded it; a signal ends it."""
     recorded("sent")
     process = subprocess.Popen(
         [*COMMAND, "tail-status", "--follow", "-o", "json"],
@@ -249,6 +250,6 @@ def test_it_follows_until_it_is_interrupted(recorded, environment, tmp_path):
         assert json.loads(process.stdout.readline())["status"] == "delivered"
         assert time.monotonic() - started < 0.25
 
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         rest, errors = process.communicate(timeout=10)
-    assert (process.returncode, rest, "Traceback" in errors) == (130, "", False)
+    assert (process.returncode, rest, "Traceback" in errors) == (code, "", False)

@@ -6,9 +6,13 @@ short command stay fast (`Commands`).
 
 from __future__ import annotations
 
+import signal
+import sys
+import threading
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
@@ -19,7 +23,9 @@ from smsquest_cli.overview import COMMANDS, overview
 from smsquest_cli.problems import SmsquestError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+TERMINATED: Final = 143
 
 
 class Commands(TyperGroup):
@@ -114,6 +120,19 @@ def _say_what_waits(invocation: Invocation) -> None:
         console.show_problem(note)
 
 
+@contextmanager
+def _unwound_by_sigterm() -> Iterator[None]:
+    """Let a supervisor's SIGTERM end a command as Ctrl-C does: what it has begun is cleaned up."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    former = signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run one call of the command line and return its exit code; errors are shown here."""
     from smsquest_cli import console
@@ -121,7 +140,8 @@ def run(arguments: Sequence[str]) -> int:
     console.use_utf8()
     invocation = Invocation()
     try:
-        app(list(arguments), prog_name="smsquest", obj=invocation)
+        with _unwound_by_sigterm():
+            app(list(arguments), prog_name="smsquest", obj=invocation)
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else int(done.code is not None)
     except SmsquestError as err:
