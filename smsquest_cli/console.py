@@ -117,7 +117,11 @@ def console_for(stream: IO[str]) -> Console:
     """A Rich console that prints text as it is: no markup, no emoji names, no highlighting."""
     from rich.console import Console
 
-    return Console(
+    class Screen(Console):
+        def on_broken_pipe(self) -> None:
+            raise _reader_gone(stream)
+
+    return Screen(
         file=stream,
         markup=False,
         emoji=False,
@@ -212,6 +216,10 @@ def _write(stream: IO[str], text: str) -> None:
         stream.write(text + "\n")
         stream.flush()
     except BrokenPipeError as err:
-        # What is still to be said on the way out goes nowhere, quietly.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-        raise ReaderGoneError from err
+        raise _reader_gone(stream) from err
+
+
+def _reader_gone(stream: IO[str]) -> ReaderGoneError:
+    """What is raised then; what is still to be said on the way out goes nowhere, quietly."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return ReaderGoneError()

@@ -226,6 +226,28 @@ def test_an_inbound_message_known_from_the_api_is_an_inbound_row():
     assert (row.direction, row.peer) == ("in", NUMBER)
 
 
+def test_whom_a_reply_is_for_is_learnt_from_its_callbacks():
+    """Where the message that it answers is not known, as after a restart."""
+    by_callback = folded(reply("hi"), status("sent"))
+    by_api = folded(reply("hi"), state("SM2", "sent", body="hi", in_reply_to="SM1"))
+
+    assert [row.peer for row in folded(reply("hi")).rows] == [""]
+    assert [row.peer for row in (*by_callback.rows, *by_api.rows)] == [PHONE, PHONE]
+
+
+def test_the_api_and_callbacks_tell_of_the_same_message():
+    """Whoever comes first; a callback for a reply that is known by its text is not lost."""
+    inbox = folded(
+        status("queued", "SM5", re=None),
+        state("SM5", "sent", body="hello"),
+        state("SM5", "delivered", body="hello"),
+    )
+
+    (row,) = inbox.rows
+    assert (row.body, row.words) == ("hello", ("delivered",))
+    assert inbox.totals.outbound == 1
+
+
 def test_texts_and_media_are_measured():
     """Segments of a reply are counted as Twilio will."""
     media = Media("https://example.com/cat.jpg", "image/jpeg")
@@ -270,6 +292,20 @@ def test_only_the_newest_rows_are_kept():
 
     assert [row.sid for row in inbox.rows if row.sid] == [f"SM{index}" for index in range(25, 30)]
     assert (inbox.dropped, inbox.totals.inbound, inbox.totals.outbound) == (50, 30, 30)
+
+
+def test_replies_are_forgotten_one_by_one():
+    """Those that are left still get their callbacks."""
+    inbox = folded(inbound(), reply("one", "two", "three"), keep=3)
+    inbox.apply(inbound("SM8"))
+
+    inbox.apply(status("queued", "SMa"))
+
+    assert [(row.sid, row.body) for row in inbox.rows] == [
+        ("SMa", "two"),
+        (None, "three"),
+        ("SM8", "hello"),
+    ]
 
 
 def test_a_hundred_thousand_events_take_no_more_memory_than_a_thousand():

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from smsquest_cli.cli import run
 from smsquest_cli.eventlog import Entry, open_log
 from smsquest_cli.events import Inbound, Reply, Stopped
 
@@ -37,14 +39,28 @@ def recorded(environment, tmp_path):
 
 
 @pytest.fixture
-def records(smsquest, recorded):
-    """The records that ``log`` with these arguments gives, as (type, SID)."""
+def log_command(recorded, environment, monkeypatch, tmp_path, capsys):
+    """Run ``log`` in this process; gives exit code, standard output and standard error."""
     assert recorded
+    monkeypatch.chdir(tmp_path)
+    for name in ("HOME", "SMSQUEST_HOME", "SMSQUEST_STORE"):
+        monkeypatch.setenv(name, environment[name])
+
+    def command(*arguments):
+        code = run(["log", *arguments])
+        return code, *capsys.readouterr()
+
+    return command
+
+
+@pytest.fixture
+def records(log_command):
+    """The records that ``log`` with these arguments gives, as (type, SID)."""
 
     def read(*arguments):
-        done = smsquest("log", *arguments, "--output", "json")
-        assert done.returncode == 0, done.stderr
-        found = map(json.loads, done.stdout.splitlines())
+        code, out, err = log_command(*arguments, "--output", "json")
+        assert code == 0, err
+        found = map(json.loads, out.splitlines())
         return [(one["type"], one.get("sid") or one.get("in_reply_to")) for one in found]
 
     return read
@@ -85,27 +101,24 @@ def test_the_log_is_filtered(records, arguments, expected):
         (["--since", "soon"], "error[U6]"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(smsquest, recorded, arguments, error):
+def test_what_cannot_be_meant_is_refused(log_command, arguments, error):
     """With what there is instead."""
-    assert recorded
+    code, out, err = log_command(*arguments)
 
-    done = smsquest("log", *arguments)
-
-    assert done.returncode == 2
-    assert error in done.stderr
-    assert done.stdout == ""
+    assert code == 2
+    assert error in err
+    assert out == ""
 
 
-def test_lines_are_the_default_off_a_terminal(smsquest, recorded):
+def test_lines_are_the_default_off_a_terminal(log_command):
     """The table has to be asked for there; it has no colour then."""
-    assert recorded
+    _, lines, _ = log_command()
+    _, table, _ = log_command("--output", "table")
 
-    lines, table = smsquest("log"), smsquest("log", "--output", "table")
-
-    assert len(lines.stdout.splitlines()) == 5
-    assert FIRST in lines.stdout
-    assert table.stdout.splitlines()[-1].strip() == "2 in · 0 out"
-    assert "\x1b" not in lines.stdout + table.stdout
+    assert len(lines.splitlines()) == 5
+    assert FIRST in lines
+    assert table.splitlines()[-1].strip() == "2 in · 0 out"
+    assert "\x1b" not in lines + table
 
 
 def test_an_empty_log_is_empty(smsquest):
@@ -126,6 +139,32 @@ def test_a_followed_log_goes_on(environment, recorded, tmp_path):
         recorded.append(Entry(Stopped(ts=datetime.now(UTC), reason="until")))
         news = json.loads(process.stdout.readline())
 
-        process.kill()
+        process.send_signal(signal.SIGINT)
+        process.wait(20)
+    assert process.returncode == 130
     assert past[-1] == "stopped"
     assert news["reason"] == "until"
+
+
+@pytest.mark.parametrize("output", ["table", "lines", "json"])
+def test_a_reader_that_has_seen_enough_is_no_error(environment, recorded, tmp_path, output):
+    """``| head``: the command ends quietly when nobody reads on."""
+    at = datetime.now(UTC)
+    recorded.append(*[
+        Entry(Inbound(ts=at, sid=f"SM{n}", from_=PHONE, to=OTHER, body="x" * 500, method="POST"))
+        for n in range(1000)
+    ])  # fmt: skip
+    command = [sys.executable, "-m", "smsquest_cli", "log", "-o", output]
+    with subprocess.Popen(
+        command,
+        env=environment,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        errors = process.stderr.read()
+
+    assert (process.returncode, errors) == (0, "")

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from smsquest_cli.console import Output
 from smsquest_cli.eventlog import Stored
-from smsquest_cli.events import Inbound, MessageState, Problem, Step
+from smsquest_cli.events import Inbound, MessageState, Problem, Step, Stopped
 from smsquest_cli.views import make_log_view
 from smsquest_cli.views.deliveries import Deliveries, age
 from smsquest_cli.views.lines import Lines
@@ -123,9 +123,11 @@ def test_deliveries_are_drawn_as_they_change():
     screen = pyte.Screen(80, 24)
     stream = pyte.Stream(screen)
     view = Deliveries(out=out, now=lambda: NOW)
+    stopped = Stopped(ts=AT, reason="interrupt")  # says nothing about a delivery
 
+    assert Deliveries(out=paper()).due() is None  # off a terminal nothing is live
     with view:
-        view.show([Stored(0, "", state(("queued", 0)))])
+        view.show([Stored(0, "", state(("queued", 0))), Stored(0, "", stopped)])
         assert view.due() is not None  # its age goes on
         first = out.file.getvalue()
         view.show([Stored(0, "", state())])

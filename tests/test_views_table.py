@@ -27,7 +27,7 @@ from smsquest_cli.events import (
     Tunnel,
 )
 from smsquest_cli.views import Header
-from smsquest_cli.views.layout import Layout, fit, hanging
+from smsquest_cli.views.layout import Layout, fit, footer, hanging
 from smsquest_cli.views.table import Table
 
 AT = datetime(2026, 11, 22, 10, 0, 12).astimezone()
@@ -418,6 +418,17 @@ def test_an_exception_leaves_the_cursor_visible():
     assert not screen.screen.cursor.hidden
 
 
+def test_a_table_needs_no_header():
+    """Then there is no hint either."""
+    screen = Screen(header=None)
+
+    with screen.table:
+        lines = screen.lines
+
+    assert lines[0].split() == ["Time", "Peer", "Message", "Seg", "Status"]
+    assert lines[-1] == " 0 in · 0 out"
+
+
 def test_the_end_of_an_earlier_run_does_not_end_a_followed_log():
     """``log --follow`` shows run after run in one table."""
     screen = Screen(header=Header((), "Ctrl-C leaves"), ends=False)
@@ -465,6 +476,27 @@ def test_long_lines_hang():
     lines = [line.plain for line in hanging("  one two  three " + "x" * 12, 10)]
 
     assert lines == ["  one two", "  three", f"  {'x' * 12}"]
+
+    lines = [line.plain for line in hanging("one two    three", 8)]
+
+    assert lines == ["one two", "  three"]
+
+
+@pytest.mark.parametrize(
+    ("width", "expected"),
+    [
+        (60, " 2 in · 1 out · 1 failed             sandbox · Ctrl-C stops"),
+        (44, " 2 in · 1 out · 1 failed       Ctrl-C stops"),
+        (30, " 2 in · 1 out · 1 failed"),
+        (20, " 2 in · 1 out"),
+        (4, ""),
+    ],
+)
+def test_the_footer_says_what_there_is_room_for(width, expected):
+    """Counts before the hint, and how to stop before the rest of it."""
+    line = footer(["2 in", "1 out", "1 failed"], "sandbox · Ctrl-C stops", width)
+
+    assert line.plain == expected
 
 
 # A real process in a real terminal

@@ -99,8 +99,9 @@ class Lines:
         parts = [event.status]
         if event.error_code:
             parts.append(f"{event.error_code} {short(event.error_code)}")
-        if row and len(row.delivery.steps) > 1:
-            parts.append(way(row.delivery.steps))
+        steps = row.delivery.steps if row else ()
+        if len(steps) > 1:
+            parts.append(way(steps))
         if event.duplicate:
             parts.append("(repeated)")
         elif event.stale:
