@@ -278,11 +278,11 @@ def served(app):
         server.server_close()
 
 
-def test_the_command_shows_what_held(smsquest):
+def test_the_command_shows_what_held(smsquest_here):
     """Lines and JSON for a good handler over HTTP: exit 0."""
     with served(Handler().app()) as url:
-        lines = smsquest("check", url)
-        document = smsquest("check", url, "-o", "json")
+        lines = smsquest_here("check", url)
+        document = smsquest_here("check", url, "-o", "json")
 
     assert lines.returncode == document.returncode == 0, lines.stdout + lines.stderr
     assert [line.split()[0] for line in lines.stdout.splitlines()] == ["ok"] * len(CHECKS)
@@ -293,11 +293,11 @@ def test_the_command_shows_what_held(smsquest):
     assert "sandbox token" in lines.stderr
 
 
-def test_the_command_fails_where_a_check_does(smsquest):
+def test_the_command_fails_where_a_check_does(smsquest_here):
     """JUnit's XML and a table of a handler that trusts everybody: exit 8, and E4 says which."""
     with served(Handler(is_genuine=lambda: True).app()) as url:
-        junit = smsquest("check", url, "-o", "junit")
-        table = smsquest("check", url, "-o", "table")
+        junit = smsquest_here("check", url, "-o", "junit")
+        table = smsquest_here("check", url, "-o", "table")
 
     assert junit.returncode == table.returncode == 8
     assert "error[E4]: 3 of 12" in junit.stderr
@@ -311,9 +311,9 @@ def test_the_command_fails_where_a_check_does(smsquest):
     assert table.stdout.count("problem") == 3
 
 
-def test_an_address_that_is_none_is_refused(smsquest):
+def test_an_address_that_is_none_is_refused(smsquest_here):
     """U6, before anything is sent."""
-    done = smsquest("check", "localhost:5000")
+    done = smsquest_here("check", "localhost:5000")
 
     assert (done.returncode, done.stdout) == (2, "")
     assert "error[U6]" in done.stderr
