@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
+from smsquest_cli.problems import UsageError
+
 TUNNELS: Final = (
     "ngrok.io",
     "ngrok.app",
@@ -81,6 +83,24 @@ def is_local(host: str) -> bool:
         return not ipaddress.ip_address(host).is_global
     except ValueError:
         return "." not in host or host.endswith(_LOCAL)
+
+
+def webhook(text: str, *, option: str, allow_local: bool = False) -> str:
+    """The URL *text*, as Twilio can call it.
+
+    Raises `UsageError`: U6 where it is none, N9 where Twilio cannot reach it unless *allow_local*.
+    """
+    url = text.strip()
+    parts = _split(url)
+    try:
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or not url.isascii() or any(character <= " " for character in url):
+        raise UsageError("U6", option=option, value=shown(url), expected="https://example.com/sms")
+    if not allow_local and is_local(parts.hostname or ""):
+        raise UsageError("N9", url=shown(url))
+    return url
 
 
 def shown(url: str) -> str:

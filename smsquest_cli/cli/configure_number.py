@@ -1,0 +1,281 @@
+"""``smsquest configure-number``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from smsquest_cli.cli.options import Invocation, TableJson, ViaService, Yes, the_run
+from smsquest_cli.problems import CredentialsError, UsageError
+
+if TYPE_CHECKING:
+    from smsquest_cli.config import Settings
+    from smsquest_cli.configuring import Change
+    from smsquest_cli.console import Output
+    from smsquest_cli.events import Event
+    from smsquest_cli.journal import Journal
+    from smsquest_cli.twilio_api import TwilioGateway
+
+HERE = "here"
+NONE = "none"
+
+
+def configure_number(
+    ctx: typer.Context,
+    number: Annotated[
+        str | None,
+        typer.Argument(
+            help="The number, E.164 or PN sid. Default for --url: the only one, or "
+            "TWILIO_PHONE_NUMBER."
+        ),
+    ] = None,
+    show: Annotated[
+        bool, typer.Option("--show", help="Show every number (the default without --url).")
+    ] = False,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            "--url",
+            metavar="URL|here|none",
+            help="The webhook to set; here: the running serve; none: no webhook.",
+        ),
+    ] = None,
+    method: Annotated[
+        Literal["GET", "POST"] | None,
+        typer.Option("--method", help="How Twilio is to call it; default POST."),
+    ] = None,
+    fallback_url: Annotated[
+        str | None,
+        typer.Option(
+            "--fallback-url", metavar="URL|none", help="What Twilio calls where the URL fails."
+        ),
+    ] = None,
+    fallback_method: Annotated[
+        Literal["GET", "POST"] | None,
+        typer.Option("--fallback-method", help="How Twilio is to call that."),
+    ] = None,
+    restore: Annotated[
+        bool,
+        typer.Option("--restore", help="Put back what was there before smsquest changed it."),
+    ] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="With --restore: every number that runs have left.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be changed, and change nothing.")
+    ] = False,
+    yes: Yes = False,
+    via_service: ViaService = False,
+    output: TableJson = "table",
+) -> None:
+    """Show, set or restore the SMS webhook of a number.
+
+    Exit 5 where something of value stands there and nobody confirmed (--yes), 9 where a number
+    could not be put back.
+    """
+    from smsquest_cli import console
+
+    invocation: Invocation = ctx.obj
+    invocation.output = output
+    given = {"--url": url, "--method": method, "--fallback-url": fallback_url,
+             "--fallback-method": fallback_method}  # fmt: skip
+    _check(given, show=show, restore=restore, every=every)
+    task = Task(invocation, console.Output(output), number=number, dry_run=dry_run)
+    if restore:
+        task.restore(every=every)
+    elif url is None:
+        task.show()
+    else:
+        task.set(
+            url,
+            method or "POST",
+            fallback_url=fallback_url,
+            fallback_method=fallback_method,
+            via_service=via_service,
+            yes=yes,
+        )
+
+
+def _check(given: dict[str, str | None], *, show: bool, restore: bool, every: bool) -> None:
+    """Raise `UsageError` for options that do not go together."""
+    first = "--show" if show else "--restore"
+    if show and restore:
+        raise UsageError("U5", first="--show", second="--restore")
+    for option, value in given.items():
+        if value is not None and (show or restore):
+            raise UsageError("U5", first=first, second=option)
+        if value is not None and given["--url"] is None:
+            raise UsageError("U6", option=option, value=value, expected="--url beside it")
+    if every and not restore:
+        raise UsageError("U6", option="--all", value="", expected="--restore beside it")
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One call of the command."""
+
+    invocation: Invocation
+    output: Output
+    number: str | None
+    dry_run: bool
+
+    def show(self) -> None:
+        """Every number, its webhook now, who answers it, what is running there."""
+        from smsquest_cli import console
+        from smsquest_cli.configuring import listed
+        from smsquest_cli.diagnosis import choose_number
+        from smsquest_cli.runs import running
+        from smsquest_cli.views.numbers import show_numbers
+
+        settings = self._settings()
+        for note in settings.notes(at=datetime.now(UTC)):
+            console.show_problem(note)
+        with _connected(settings) as gateway:
+            account = gateway.account()
+            numbers = [choose_number(gateway, self.number)] if self.number else gateway.numbers()
+            found = listed(
+                gateway, numbers, journal=_journal(settings), running=running(settings.home)
+            )
+        login = gateway.login
+        kind = "API key" if login.by_key else "account SID + auth token"
+        whose = [
+            ("account", login.account_sid),
+            ("name", account.friendly_name if account else ""),
+            ("credentials", f"{login.source} ({kind})"),
+        ]
+        show_numbers(whose, found, self.output)
+
+    def set(
+        self,
+        url: str,
+        method: str,
+        *,
+        fallback_url: str | None,
+        fallback_method: str | None,
+        via_service: bool,
+        yes: bool,
+    ) -> None:
+        """Before and after, the question, the change, and a look whether it is so."""
+        from smsquest_cli import console
+        from smsquest_cli.configuring import Wanted, apply, plan
+        from smsquest_cli.diagnosis import choose_number, route_of
+        from smsquest_cli.views.numbers import show_change
+
+        settings = self._settings()
+        wanted = Wanted(
+            url=_address(url, "--url", settings),
+            method=method,
+            fallback_url=None
+            if fallback_url is None
+            else _address(fallback_url, "--fallback-url", settings),
+            fallback_method=fallback_method,
+            via_service=via_service,
+            passing=url == HERE,
+        )
+        journal = _journal(settings)
+        with _connected(settings) as gateway:
+            chosen = choose_number(gateway, self.number or settings.number)
+            route = route_of(gateway, chosen)
+            change = plan(gateway, journal, route, wanted)
+            for problem in route.problems(at=datetime.now(UTC)):
+                if problem.id != "N6":  # that is asked about
+                    console.show_problem(problem)
+            if change.is_needed and not self.dry_run:
+                _confirm(change, yes=yes)
+                apply(gateway, journal, change)
+        made = change.is_needed and not self.dry_run
+        show_change(change, self.output, made=made, dry=self.dry_run)
+        if self.dry_run and change.concern is not None:
+            console.say(change.concern.question)
+
+    def restore(self, *, every: bool) -> None:
+        """Put back what the journal holds; exit 9 where that cannot be done."""
+        from smsquest_cli import console
+        from smsquest_cli.configuring import Outcome, put_back, waiting
+        from smsquest_cli.twilio_api import TwilioGateway
+        from smsquest_cli.views.numbers import by_hand, show_outcomes
+
+        settings = self.invocation.settings()
+        journal = _journal(settings)
+        entries = waiting(journal, self.number, every=every)
+        if not entries:
+            console.say("nothing to restore")
+        if self.dry_run:
+            show_outcomes([Outcome(entry=one, outcome="planned") for one in entries], self.output)
+            return
+        outcomes = list(put_back(lambda: TwilioGateway(settings), journal, entries, tell=_tell))
+        show_outcomes(outcomes, self.output)
+        failed = [one for one in outcomes if one.error is not None]
+        for one in failed:
+            if self.invocation.debug:
+                console.say(f"by hand: {by_hand(one.entry)}")
+            if one is not failed[-1] and one.error is not None:
+                console.show_error(one.error, output=None)
+        if failed and failed[-1].error is not None:
+            raise failed[-1].error
+
+    def _settings(self) -> Settings:
+        """The user's own account; where there is none, that of a running sandbox."""
+        settings = self.invocation.settings()
+        try:
+            settings.rest_credentials()
+        except CredentialsError as err:
+            from smsquest_cli.cli.account import Account
+
+            account = Account.of(settings)
+            if err.id != "C1" or account.run is None or account.run.ready.sandbox is None:
+                raise
+            return account.settings
+        return settings
+
+
+def _connected(settings: Settings) -> TwilioGateway:
+    from smsquest_cli.twilio_api import TwilioGateway
+
+    return TwilioGateway(settings)
+
+
+def _journal(settings: Settings) -> Journal:
+    from smsquest_cli.journal import Journal
+
+    return Journal(settings.home)
+
+
+def _tell(event: Event) -> None:
+    """Say what is worth saying of what happens to a number."""
+    from smsquest_cli import console, events
+
+    if isinstance(event, events.Problem):
+        console.show_problem(event)
+
+
+def _address(text: str, option: str, settings: Settings) -> str:
+    """The URL that *text* stands for; raises `UsageError`: N9 not reachable, U3 no serve, U6."""
+    from smsquest_cli.webhook_urls import webhook
+
+    if text == NONE:
+        return ""
+    if text != HERE or option != "--url":
+        return webhook(text, option=option, allow_local=settings.twilio_is_local)
+    run = the_run(settings.home)
+    if run is None:
+        raise UsageError("U3")
+    return webhook(run.ready.webhook_url, option=option, allow_local=settings.twilio_is_local)
+
+
+def _confirm(change: Change, *, yes: bool) -> None:
+    """Ask where something of value would be replaced; raises its `NumberError` without a Yes."""
+    from smsquest_cli import console
+    from smsquest_cli.views.numbers import show_before
+
+    if change.concern is None or yes:
+        return
+    if not console.can_ask():
+        raise change.concern.error
+    show_before(change)
+    if not console.ask(change.concern.question):
+        console.say("nothing changed.")
+        raise typer.Exit(change.concern.error.exit_code)

@@ -1,0 +1,208 @@
+"""Changing a number's webhook for good: looked at, asked, journaled, changed, read back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from smsquest_cli.diagnosis import concern_about
+from smsquest_cli.journal import FIELDS, SET, URL_FIELDS, Entry
+from smsquest_cli.problems import NumberError, UsageError
+from smsquest_cli.twilio_api import RefusedRequestError
+from smsquest_cli.webhook_urls import described
+
+if TYPE_CHECKING:
+    from smsquest_cli.diagnosis import Concern, Route
+    from smsquest_cli.journal import Fields, Journal
+    from smsquest_cli.twilio_api import TwilioGateway
+
+MOVING: Final = ("sms_url", "sms_application_sid", "inbound_request_url")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """The webhook that a number is to have; an empty URL for none, None leaves a field alone."""
+
+    url: str
+    method: str = "POST"
+    fallback_url: str | None = None
+    fallback_method: str | None = None
+    via_service: bool = False
+    passing: bool = False  # the URL is that of a run, and gone when it stops
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What would be changed of a number, or of its Messaging Service; *concern* is to be confirmed.
+
+    *before* and *after* hold the same fields; ``former`` is what the journal holds already.
+    """
+
+    number: str
+    sid: str
+    before: Fields
+    after: Fields
+    concern: Concern | None = None
+    former: Entry | None = None
+    passing: bool = False
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether anything is different afterwards."""
+        return self.before != self.after
+
+    @property
+    def moves(self) -> bool:
+        """Whether messages go to another address afterwards."""
+        return any(name in self.changed for name in MOVING)
+
+    @property
+    def changed(self) -> dict[str, str | bool]:
+        """The fields that are different afterwards."""
+        return {name: value for name, value in self.after.items() if self.before[name] != value}
+
+
+def plan(gateway: TwilioGateway, journal: Journal, route: Route, wanted: Wanted) -> Change:
+    """What has to be changed so that what comes in for *route* goes where it is *wanted*.
+
+    Raises `NumberError`: N4, N5 and N11 where the number cannot be used so, M4 where a run has it.
+    """
+    if obstacle := route.obstacle(via_service=wanted.via_service):
+        raise obstacle
+    holder = route.service or route.number
+    names = FIELDS[holder.sid[:2]]
+    before = {name: getattr(holder, name) for name in names}
+    after = {**before, **_fields(route, wanted)}
+    former = journal.entry(holder.sid)
+    if former is not None:
+        journal.refuse_live(former)
+    change = Change(
+        number=route.number.phone_number,
+        sid=holder.sid,
+        before=before,
+        after=after,
+        former=former,
+        passing=wanted.passing,
+    )
+    if change.moves:
+        others = _others(gateway, route)
+        ours = former.ours if former else ()
+        concern = concern_about(route, ours=ours, others=others, for_good=True)
+        change = replace(change, concern=concern)
+    return change
+
+
+def apply(gateway: TwilioGateway, journal: Journal, change: Change) -> None:
+    """Make *change* and read it back; ``--restore`` can undo it.
+
+    Raises `NumberError`: N16 where Twilio does not say so or somebody else was quicker, M4 where
+    another run was; and what Twilio and the journal raise.
+    """
+    if _read(gateway, change) != change.before:
+        raise _unconfirmed(change, _read(gateway, change))
+    entry = journal.signed(_entry(gateway, change))
+    if not journal.write(entry, replacing=change.former):
+        what = "was taken by another smsquest at this moment"
+        raise NumberError("M4", number=change.number, what=what, consequence="Try again")
+    try:
+        _write(gateway, change)
+    except RefusedRequestError:  # nothing was changed
+        _forget(journal, entry, change.former)
+        raise
+    found = _read(gateway, change)
+    if any(found[name] != value for name, value in change.changed.items()):
+        raise _unconfirmed(change, found)
+    _settle(journal, entry, change)
+
+
+def _fields(route: Route, wanted: Wanted) -> dict[str, str | bool]:
+    """The fields to set."""
+    if route.service is not None:
+        if wanted.fallback_url is not None or wanted.fallback_method is not None:
+            raise UsageError("U5", first="--via-service", second="--fallback-url")
+        return {"inbound_request_url": wanted.url, "inbound_method": wanted.method}
+    fields: dict[str, str | bool] = {
+        "sms_url": wanted.url,
+        "sms_method": wanted.method,
+        "sms_application_sid": "",
+    }
+    if wanted.fallback_url is not None:
+        fields["sms_fallback_url"] = wanted.fallback_url
+    if wanted.fallback_method is not None:
+        fields["sms_fallback_method"] = wanted.fallback_method
+    if not wanted.url:
+        fields["sms_fallback_url"] = ""  # Twilio cannot hold one alone (21406)
+    return fields
+
+
+def _others(gateway: TwilioGateway, route: Route) -> list[str]:
+    """The further numbers that a change of the Messaging Service concerns."""
+    if route.service is None:
+        return []
+    numbers = gateway.numbers_in(route.service.sid)
+    return [number for number in numbers if number != route.number.phone_number]
+
+
+def _entry(gateway: TwilioGateway, change: Change) -> Entry:
+    """What the journal is to say: the original of a former run wins over what that left."""
+    original = {name: change.before[name] for name in change.changed}
+    url_field = URL_FIELDS[change.sid[:2]]
+    original[url_field] = change.before[url_field]
+    ours: tuple[str, ...] = (str(change.after[url_field]),)
+    former = change.former
+    if former is not None and change.before[url_field] in former.ours:
+        original = {**original, **former.original}
+        ours = (*former.ours, *ours)
+    return Entry(
+        sid=change.sid,
+        number=change.number,
+        account_sid=gateway.login.account_sid,
+        origin=gateway.login.origin,
+        original=original,
+        ours=ours,
+        started=datetime.now(UTC),
+        pid=0,
+    )
+
+
+def _settle(journal: Journal, entry: Entry, change: Change) -> None:
+    """The change is made: what is to be undone one day, and by whom."""
+    if all(change.after[name] == value for name, value in entry.original.items()):
+        journal.clear(entry)  # it is as it was before us
+        return
+    done = replace(entry, kept=True, process=None)  # nobody is there to put it back
+    journal.write(done, replacing=entry)
+    if not change.passing:
+        journal.archive(done, SET)
+
+
+def _forget(journal: Journal, entry: Entry, former: Entry | None) -> None:
+    if former is None:
+        journal.clear(entry)
+    else:
+        journal.write(former, replacing=entry)
+
+
+def _read(gateway: TwilioGateway, change: Change) -> Fields:
+    is_number = change.sid.startswith("PN")
+    found = gateway.number(change.sid) if is_number else gateway.service(change.sid)
+    return {name: getattr(found, name) for name in change.before}
+
+
+def _write(gateway: TwilioGateway, change: Change) -> None:
+    if change.sid.startswith("PN"):
+        fields = {name: str(value) for name, value in change.changed.items()}
+        gateway.set_number(change.sid, fields)
+    else:
+        gateway.set_service(change.sid, change.changed)
+
+
+def _unconfirmed(change: Change, found: Fields) -> NumberError:
+    url_field = URL_FIELDS[change.sid[:2]]
+    return NumberError(
+        "N16",
+        number=change.number,
+        url=described(str(change.after[url_field])),
+        found=described(str(found[url_field])),
+    )

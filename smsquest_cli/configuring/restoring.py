@@ -1,0 +1,112 @@
+"""Putting numbers back: what a stopped run left behind, or the last change that was made here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from smsquest_cli.diagnosis import normalised
+from smsquest_cli.pointing import Manner, restore
+from smsquest_cli.problems import NotRestoredError, NumberError, SmsquestError
+from smsquest_cli.webhook_urls import described, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from smsquest_cli.events import Event
+    from smsquest_cli.journal import Entry, Journal
+    from smsquest_cli.twilio_api import TwilioGateway
+
+PATIENCE: Final = 5.0  # seconds: somebody waits at a prompt, and may try again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one entry: ``restored``, ``left`` to others, ``failed`` or ``planned``."""
+
+    entry: Entry
+    outcome: str
+    error: NotRestoredError | None = None
+
+    @property
+    def words(self) -> str:
+        """The same for people."""
+        entry = self.entry
+        original = described(entry.original_url, str(entry.original.get("sms_method", "POST")))
+        words = {
+            "restored": f"restored to {original}  checked",
+            "left": "left as it is",
+            "failed": f"NOT restored to {original}",
+            "planned": f"would be restored to {original} (now {shown(entry.url)})",
+        }
+        return words[self.outcome]
+
+    def to_json(self) -> dict[str, Any]:
+        """The same for programs."""
+        return {
+            "number": self.entry.number,
+            "sid": self.entry.sid,
+            "outcome": self.outcome,
+            "url": shown(self.entry.original_url) or None,
+            "previous": shown(self.entry.url),
+        }
+
+
+def waiting(journal: Journal, number: str | None, *, every: bool) -> list[Entry]:
+    """The entries to put back: of *number*, the only one there is, or with *every* all.
+
+    What runs have left comes first; where they have left nothing, a change made on purpose can be
+    undone. Raises `NumberError` (M7) where several wait and none is named.
+    """
+    left = journal.entries()
+    entries = left or ([] if every else journal.undoable())
+    if number is not None:
+        return [one for one in (*left, *journal.undoable()) if _is_meant(number, one)][:1]
+    if every or len(entries) < 2:  # noqa: PLR2004
+        return entries
+    listed = ", ".join(entry.number for entry in entries)
+    choice = "Give --all, or name one" if left else "Name one"
+    raise NumberError("M7", count=len(entries), candidates=listed, choice=choice)
+
+
+def put_back(
+    connect: Callable[[], TwilioGateway],
+    journal: Journal,
+    entries: Sequence[Entry],
+    *,
+    tell: Callable[[Event], object],
+) -> Iterator[Outcome]:
+    """Put back each of *entries*; one that fails stops none of the others.
+
+    *connect* gives Twilio's API, or raises `SmsquestError`. Raises `NumberError` (M4), before
+    anything is changed, where a run has one of them.
+    """
+    for entry in entries:
+        journal.refuse_live(entry)
+    for entry in entries:
+        try:
+            yield _put_back(connect, journal, entry, tell)
+        except NotRestoredError as err:
+            yield Outcome(entry=entry, outcome="failed", error=err)
+
+
+def _put_back(
+    connect: Callable[[], TwilioGateway],
+    journal: Journal,
+    entry: Entry,
+    tell: Callable[[Event], object],
+) -> Outcome:
+    try:
+        gateway = connect()
+    except SmsquestError as err:
+        reason = f"{err.id}: {err.line}"
+        raise NotRestoredError("M1", number=entry.number, reason=reason) from err
+    if journal.entry(entry.sid) is None:
+        journal.revive(entry)
+    done = restore(gateway, entry, journal=journal, manner=Manner(tell=tell, patience=PATIENCE))
+    return Outcome(entry=entry, outcome="restored" if done else "left")
+
+
+def _is_meant(wanted: str, entry: Entry) -> bool:
+    typed = wanted.strip()
+    return entry.sid == typed or entry.number in (normalised(typed), f"+{typed.lstrip('+')}")

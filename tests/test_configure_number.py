@@ -1,0 +1,524 @@
+"""``smsquest configure-number``: shows who answers, changes with a question, puts back.
+
+The account is the pretend Twilio over HTTP, below the real SDK.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime
+
+import pytest
+from pretend_twilio import pretend_twilio
+
+from smsquest_cli.events import Ready
+from smsquest_cli.journal import Entry, Journal
+from smsquest_cli.runs import Run, announced
+from smsquest_cli.sandbox import ACCOUNT_SID, NUMBER
+
+DEMO = "https://demo.twilio.com/welcome/sms/reply"
+SHOP = "https://api.shop.example/sms"
+NEW = "https://new.example.com/sms"
+TUNNEL = "https://brave-otter.ngrok-free.app/sms"
+
+
+@pytest.fixture
+def twilio(tmp_path, environment):
+    """An account with one number that answers with Twilio's demo."""
+    with pretend_twilio(tmp_path, webhook_url=DEMO) as account:
+        environment.update(account.environment, SMSQUEST_HOME=environment["SMSQUEST_HOME"])
+        yield account
+
+
+@pytest.fixture
+def configure(smsquest_here):
+    """Run ``configure-number``: ``configure(NUMBER, "--url", URL)``."""
+
+    def run(*arguments, **options):
+        return smsquest_here("configure-number", *arguments, **options)
+
+    return run
+
+
+@pytest.fixture
+def shown(configure):
+    """The numbers as ``--show`` lists them for programs, by number."""
+
+    def numbers():
+        done = configure("--show", "-o", "json")
+        assert done.returncode == 0, done.stderr
+        return {one["number"]: one for one in json.loads(done.stdout)["numbers"]}
+
+    return numbers
+
+
+@pytest.fixture
+def journal(home):
+    return Journal(home)
+
+
+def left_behind(journal, twilio, **fields):
+    """The journal entry of a run that was killed while the number called `TUNNEL`."""
+    entry = Entry(
+        **{
+            "sid": twilio.number.sid,
+            "number": NUMBER,
+            "account_sid": ACCOUNT_SID,
+            "origin": twilio.origin,
+            "original": {"sms_url": SHOP, "sms_method": "GET"},
+            "ours": (TUNNEL,),
+            "started": datetime.now(UTC),
+            "pid": 4242,
+            "process": "gone",
+            "host": "laptop",
+            "user": "sam",
+            **fields,
+        }
+    )
+    journal.write(entry, replacing=None)
+    return entry
+
+
+# Showing
+
+
+def test_every_number_is_shown_with_its_webhook_and_nothing_is_written(configure, twilio):
+    """The default: numbers, names, webhooks, whose account, where its credentials were found."""
+    twilio.account.add_number("+12025550101", friendly_name="shop", sms_url=SHOP)
+    done = configure()
+
+    assert done.returncode == 0
+    assert "credentials: environment (account SID + auth token)" in done.stdout
+    assert "Twilio's demo reply" in done.stdout
+    assert "free to use" in done.stdout
+    assert f"POST {SHOP}" in " ".join(done.stdout.split())
+    assert twilio.updates() == []
+
+
+def test_who_really_answers_is_shown(twilio, shown):
+    """A Messaging Service, a TwiML app and a Conversations address come before the number."""
+    account = twilio.account
+    for last in range(1, 6):
+        account.add_number(f"+1202555010{last}", sms_url=SHOP, sms=last != 5)
+    service = account.add_service("shop", "+12025550101", inbound_request_url=NEW)
+    deferring = account.add_service("other", NUMBER, use_inbound_webhook_on_number=True)
+    app = account.add_application(friendly_name="bot", sms_url=NEW)
+    account.owned("+12025550102").sms_application_sid = app.sid
+    account.add_address("+12025550103")
+    found = shown()
+
+    assert {number: one["answers"] for number, one in found.items()} == {
+        NUMBER: "number",
+        "+12025550101": "service",
+        "+12025550102": "application",
+        "+12025550103": "conversations",
+        "+12025550104": "number",
+        "+12025550105": "number",
+    }
+    assert found["+12025550101"]["service"] == service.sid
+    assert found["+12025550101"]["url"] == found["+12025550102"]["url"] == NEW
+    assert deferring.sid not in json.dumps(found)
+    assert [number for number, one in found.items() if one["free"]] == [NUMBER]
+    assert next(iter(found)) == NUMBER  # free ones first
+    assert list(found)[-1] == "+12025550105"  # without SMS
+
+
+def test_what_is_running_at_the_url_is_shown(configure, twilio, home, journal, shown):
+    """A serve that runs is told from one that was killed."""
+    twilio.number.sms_url = TUNNEL
+    ready = Ready(
+        ts=datetime.now(UTC),
+        mode="tunnel",
+        pid=os.getpid(),
+        number=NUMBER,
+        number_sid=twilio.number.sid,
+        webhook_url=TUNNEL,
+        status_url=TUNNEL,
+        local_url="http://127.0.0.1:1",
+        forward_to=None,
+        verify=True,
+        sandbox=None,
+    )
+    with announced(home, Run("run", ready, "store")):
+        assert shown()[NUMBER]["running"] == ready.pid
+        assert f"pid {ready.pid}" in " ".join(configure().stdout.split())
+    left_behind(journal, twilio)
+
+    assert shown()[NUMBER]["left_behind"] is True
+    assert shown()[NUMBER]["original_url"] == SHOP
+    assert "--restore" in configure().stdout
+
+
+def test_an_api_key_shows_the_same_and_says_what_it_cannot(configure, twilio):
+    """A Standard key may not read the account's name; the rest is there, with warning C5."""
+    done = configure(env=twilio.by_key())
+
+    assert done.returncode == 0
+    assert "API key" in done.stdout
+    assert "warning[C5]" in done.stderr
+
+
+def test_one_number_can_be_shown_alone_however_it_is_typed(configure, twilio):
+    """Blanks, no plus, no country: the number is found; another is not, with the closest (N2)."""
+    twilio.account.add_number("+12025550101", sms_url=SHOP)
+    done = configure("202 555 0100", "-o", "json")
+    other = configure("+12025550109")
+
+    assert [one["number"] for one in json.loads(done.stdout)["numbers"]] == [NUMBER]
+    assert other.returncode == 5
+    assert "error[N2]" in other.stderr
+
+
+def test_without_credentials_it_says_so(configure):
+    """C1, exit 3, no traceback."""
+    done = configure()
+
+    assert done.returncode == 3
+    assert "error[C1]" in done.stderr
+
+
+def test_a_hostile_name_is_shown_as_text(configure, twilio):
+    """What somebody named a number is text, not markup, and drives no terminal."""
+    twilio.number.friendly_name = "[/red]\x1b]0;pwned\x07"
+    done = configure()
+
+    assert "[/red]␛]0" in "".join(done.stdout.split())
+    assert "\x1b" not in done.stdout
+
+
+# Setting
+
+
+def test_the_command_is_the_same_as_a_process(smsquest, twilio):
+    """Set, undone and shown by real processes, with nothing else on standard output."""
+    done = smsquest("configure-number", NUMBER, "--url", NEW, "-o", "json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["after"]["sms_url"] == NEW
+    undone = smsquest("configure-number", "--restore", "-o", "json")
+
+    assert json.loads(undone.stdout)["restored"][0]["outcome"] == "restored"
+    assert done.stderr == undone.stderr == ""
+    assert twilio.number.sms_url == DEMO
+
+
+def test_a_free_number_is_set_without_a_question_and_read_back(configure, twilio, journal):
+    """Before and after are shown; only what differs is written; ``--restore`` undoes it."""
+    done = configure(NUMBER, "--url", NEW)
+
+    assert done.returncode == 0, done.stderr
+    assert "Twilio's demo reply" in done.stdout
+    assert f"POST {NEW}" in done.stdout
+    assert "checked" in done.stdout
+    assert twilio.number.sms_url == NEW
+    assert len(twilio.updates()) == 1
+    assert journal.entries() == []  # nothing waits: it was wanted so
+
+    undone = configure("--restore")
+
+    assert undone.returncode == 0
+    assert f"{NUMBER}  restored to Twilio's demo reply  checked" in undone.stdout
+    assert twilio.number.sms_url == DEMO
+    assert configure("--restore").returncode == 0
+
+
+def test_something_of_value_is_not_replaced_without_a_yes(configure, twilio):
+    """Off a terminal: exit 5 with the flag to use, and nothing is written; --yes does it."""
+    twilio.number.sms_url = SHOP
+    refused = configure(NUMBER, "--url", NEW)
+
+    assert refused.returncode == 5
+    assert "error[N8]" in refused.stderr
+    assert "--yes" in refused.stderr
+    assert twilio.updates() == []
+    assert configure(NUMBER, "--url", NEW, "--yes").returncode == 0
+    assert twilio.number.sms_url == NEW
+
+
+def test_another_tunnel_is_a_colleagues(configure, twilio):
+    """M4 where the host is a tunnel's."""
+    twilio.number.sms_url = TUNNEL
+    done = configure(NUMBER, "--url", NEW)
+
+    assert done.returncode == 5
+    assert "error[M4]" in done.stderr
+
+
+def test_method_and_fallback_are_set_too(configure, twilio):
+    """Every option reaches its field, and what is not given stays."""
+    done = configure(
+        NUMBER, "--url", NEW, "--method", "GET", "--fallback-url", SHOP,
+        "--fallback-method", "GET", "-o", "json",
+    )  # fmt: skip
+    told = json.loads(done.stdout)
+    number = twilio.number
+
+    assert (number.sms_method, number.sms_fallback_url, number.sms_fallback_method) == (
+        "GET",
+        SHOP,
+        "GET",
+    )
+    assert told["changed"] is True
+    assert told["before"]["sms_url"] == DEMO
+    assert told["after"]["sms_fallback_url"] == SHOP
+    assert configure(NUMBER, "--url", "none", "--yes").returncode == 0
+    assert (number.sms_url, number.sms_fallback_url) == ("", "")
+
+
+def test_a_dry_run_writes_nothing_and_says_what_would_be_asked(configure, twilio, journal):
+    """The diff and no write, exit 0."""
+    twilio.number.sms_url = SHOP
+    done = configure(NUMBER, "--url", NEW, "--dry-run")
+
+    assert done.returncode == 0
+    assert "would be changed" in done.stdout
+    assert "confirm[N8]" in done.stderr
+    assert twilio.updates() == []
+    assert not journal.folder.exists()
+
+
+def test_what_is_so_already_is_left_alone(configure, twilio):
+    """No question and no write."""
+    twilio.number.sms_url = SHOP
+    done = configure(NUMBER, "--url", SHOP)
+
+    assert done.returncode == 0
+    assert "unchanged" in done.stdout
+    assert twilio.updates() == []
+
+
+def test_a_twiml_app_is_detached_when_confirmed_and_comes_back(configure, twilio):
+    """While the app is there the number's URL counts for nothing (N6)."""
+    app = twilio.account.add_application(friendly_name="bot", sms_url=SHOP)
+    twilio.number.sms_application_sid = app.sid
+    refused = configure(NUMBER, "--url", NEW)
+
+    assert refused.returncode == 5
+    assert "error[N6]" in refused.stderr
+    assert configure(NUMBER, "--url", NEW, "--yes").returncode == 0
+    assert (twilio.number.sms_url, twilio.number.sms_application_sid) == (NEW, "")
+    assert configure("--restore").returncode == 0
+    assert (twilio.number.sms_url, twilio.number.sms_application_sid) == (DEMO, app.sid)
+
+
+def test_a_messaging_service_is_set_with_via_service_only(configure, twilio):
+    """Without it N4, exit 5; with it the service is changed, the number is not, and back."""
+    twilio.account.add_number("+12025550101")
+    service = twilio.account.add_service("shop", NUMBER, "+12025550101", inbound_request_url=SHOP)
+    refused = configure(NUMBER, "--url", NEW, "--yes")
+
+    assert refused.returncode == 5
+    assert "error[N4]" in refused.stderr
+    unconfirmed = configure(NUMBER, "--url", NEW, "--via-service")
+    assert unconfirmed.returncode == 5
+    assert "+12025550101" in unconfirmed.stderr  # it would come along
+    done = configure(NUMBER, "--url", NEW, "--via-service", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert (service.inbound_request_url, twilio.number.sms_url) == (NEW, DEMO)
+    assert configure(NUMBER, "--restore").returncode == 0
+    assert service.inbound_request_url == SHOP
+
+
+def test_a_number_without_sms_cannot_be_set(configure, twilio):
+    """N11, before anything is asked of Twilio."""
+    twilio.number.sms = False
+    done = configure(NUMBER, "--url", NEW)
+
+    assert done.returncode == 5
+    assert "error[N11]" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("--show", "--restore"), "U5"),
+        (("--restore", "--url", NEW), "U5"),
+        (("--method", "GET"), "U6"),
+        (("--all",), "U6"),
+        (("--url", "not a url"), "U6"),
+        (("--url", "http://example.com:99999/"), "U6"),
+        (("--url", "here"), "U3"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(configure, twilio, arguments, problem):
+    """Exit 2 with the problem, before Twilio is asked anything."""
+    done = configure(*arguments)
+
+    assert done.returncode == 2
+    assert f"error[{problem}]" in done.stderr
+    assert twilio.requests == []
+
+
+def test_an_address_that_twilio_cannot_reach_is_refused(configure):
+    """N9, unless Twilio itself is on this computer."""
+    done = configure(
+        "--url",
+        "http://localhost:5000/sms",
+        env={"TWILIO_ACCOUNT_SID": ACCOUNT_SID, "TWILIO_AUTH_TOKEN": "0" * 32},
+    )
+
+    assert done.returncode == 2
+    assert "error[N9]" in done.stderr
+
+
+def test_several_numbers_are_not_chosen_from_silently(configure, twilio):
+    """N1 lists them; TWILIO_PHONE_NUMBER or the argument decides."""
+    twilio.account.add_number("+12025550101", friendly_name="shop")
+    done = configure("--url", NEW)
+
+    assert done.returncode == 5
+    assert "error[N1]: 2 SMS numbers" in done.stderr
+    assert "+12025550101 (shop)" in done.stderr
+    assert configure("--url", NEW, env={"TWILIO_PHONE_NUMBER": NUMBER}).returncode == 0
+    assert twilio.number.sms_url == NEW
+
+
+def test_a_refusal_of_twilio_leaves_no_journal(configure, twilio, journal):
+    """Nothing was changed, so nothing waits to be put back; exit 4."""
+    twilio.faults.add("POST", "/IncomingPhoneNumbers/", status=405)
+    refused = configure(NUMBER, "--url", NEW)
+
+    assert refused.returncode == 4
+    assert "error[W1]" in refused.stderr
+    assert journal.entries() == []
+
+
+# here
+
+
+def test_here_is_the_running_sandbox_for_who_has_no_account(configure, serve):
+    """Without credentials the account is that of the running sandbox."""
+    listener = serve("--sandbox", "--port", "0")
+    ready = listener.ready
+    gone = configure("--url", "none", "--yes")
+    done = configure("--url", "here")
+
+    assert gone.returncode == 0, gone.stderr
+    assert done.returncode == 0, done.stderr
+    assert ready["webhook_url"] in done.stdout
+    assert listener.stop() == 0
+
+
+# Restoring
+
+
+def test_what_a_killed_run_left_is_put_back(configure, twilio, journal):
+    """The original wins, the journal is cleared; a second time there is nothing to do."""
+    twilio.number.sms_url = TUNNEL
+    left_behind(journal, twilio)
+    plan = configure("--restore", "--dry-run")
+
+    assert "would be restored" in plan.stdout
+    assert twilio.updates() == []
+    done = configure("--restore")
+    assert done.returncode == 0, done.stderr
+    assert f"{NUMBER}  restored to GET {SHOP}  checked" in done.stdout
+    assert (twilio.number.sms_url, twilio.number.sms_method) == (SHOP, "GET")
+    assert journal.entries() == []
+    again = configure("--restore")
+    assert (again.returncode, again.stdout) == (0, "")
+    assert "nothing to restore" in again.stderr
+
+
+def test_what_somebody_changed_meanwhile_is_left(configure, twilio, journal):
+    """M6, exit 0, and the journal is done with."""
+    twilio.number.sms_url = NEW
+    left_behind(journal, twilio)
+    done = configure("--restore", "-o", "json")
+
+    assert done.returncode == 0
+    assert "note[M6]" in done.stderr
+    assert json.loads(done.stdout)["restored"][0]["outcome"] == "left"
+    assert twilio.updates() == []
+    assert journal.entries() == []
+
+
+@pytest.mark.parametrize(("token", "reason"), [("f" * 32, "C2"), ("", "C11")])
+def test_a_number_that_cannot_be_put_back_ends_with_9(configure, twilio, journal, token, reason):
+    """M1 with the reason, and the journal is kept."""
+    twilio.number.sms_url = TUNNEL
+    left_behind(journal, twilio)
+    done = configure(NUMBER, "--restore", env={"TWILIO_AUTH_TOKEN": token})
+
+    assert done.returncode == 9
+    assert "error[M1]" in done.stderr
+    assert reason in done.stderr
+    assert "NOT restored" in done.stdout
+    assert [entry.number for entry in journal.entries()] == [NUMBER]
+
+
+def test_debug_says_how_to_put_it_back_by_hand(smsquest_here, twilio, journal):
+    """A curl line with the variables' names in the place of secrets."""
+    twilio.number.sms_url = TUNNEL
+    left_behind(journal, twilio)
+    done = smsquest_here(
+        "--debug", "configure-number", "--restore", env={"TWILIO_AUTH_TOKEN": "f" * 32}
+    )
+
+    assert done.returncode == 9
+    assert f"SmsUrl={SHOP}" in done.stderr
+    assert "$TWILIO_AUTH_TOKEN" in done.stderr
+    assert "f" * 32 not in done.stderr
+
+
+def test_several_journals_need_a_name_or_all(configure, twilio, journal):
+    """M7 with the numbers, exit 5; --all puts back each, and one that fails stops no other."""
+    other = twilio.account.add_number("+12025550101", sms_url=TUNNEL)
+    twilio.number.sms_url = TUNNEL
+    left_behind(journal, twilio)
+    left_behind(journal, twilio, sid=other.sid, number=other.phone_number)
+    left_behind(
+        journal, twilio, sid="PN" + "9" * 32, number="+12025550199", account_sid="AC" + "9" * 32
+    )
+    unnamed = configure("--restore")
+
+    assert unnamed.returncode == 5
+    assert "error[M7]: 3 numbers" in unnamed.stderr
+    done = configure("--restore", "--all", "-o", "json")
+    outcomes = {
+        one["number"]: one["outcome"] for one in json.loads(done.stdout.split("\n")[0])["restored"]
+    }
+    assert done.returncode == 9
+    assert outcomes == {
+        NUMBER: "restored",
+        "+12025550101": "restored",
+        "+12025550199": "failed",
+    }
+    assert twilio.number.sms_url == other.sms_url == SHOP
+
+
+def test_a_stale_journal_makes_its_number_free_and_its_original_stays(configure, twilio, journal):
+    """Setting over what a killed run left asks nobody; undoing it leads to the first original."""
+    twilio.number.sms_url = TUNNEL
+    left_behind(journal, twilio)
+    done = configure(NUMBER, "--url", NEW)
+
+    assert done.returncode == 0, done.stderr
+    assert twilio.number.sms_url == NEW
+    assert configure("--restore").returncode == 0
+    assert (twilio.number.sms_url, twilio.number.sms_method) == (SHOP, "GET")
+
+
+def test_a_number_of_a_live_run_is_refused(configure, twilio, journal):
+    """M4, with who has it, also with --yes and for --restore."""
+    twilio.number.sms_url = TUNNEL
+    journal.write(journal.signed(_entry_of(twilio)), replacing=None)
+
+    for arguments in ((NUMBER, "--url", NEW, "--yes"), ("--restore",)):
+        done = configure(*arguments)
+        assert done.returncode == 5
+        assert "error[M4]" in done.stderr
+    assert twilio.updates() == []
+
+
+def _entry_of(twilio):
+    return Entry(
+        sid=twilio.number.sid,
+        number=NUMBER,
+        account_sid=ACCOUNT_SID,
+        origin=twilio.origin,
+        original={"sms_url": SHOP, "sms_method": "POST"},
+        ours=(TUNNEL,),
+        started=datetime.now(UTC),
+        pid=0,
+    )
