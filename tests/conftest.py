@@ -7,16 +7,15 @@ import os
 import queue
 import signal
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
 
 import pytest
+from program import COMMAND
 
 from smsquest_cli import cli
 
-COMMAND = [sys.executable, "-m", "smsquest_cli"]
 # Nothing of whoever runs the tests may reach a process under test.
 FOREIGN = ("TWILIO_", "NGROK_", "SMSQUEST_", "PYNGROK_", "XDG_", "COLUMNS", "LINES")
 COLOURS = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "PY_COLORS", "GITHUB_ACTIONS", "CI")

@@ -9,7 +9,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from conftest import COMMAND
+from program import COMMAND
 
 from smsquest_cli.config import Secret, Settings
 from smsquest_cli.eventlog import Entry, open_log
@@ -227,6 +227,16 @@ def test_without_credentials_twilio_cannot_be_the_source(smsquest_here):
 
     assert done.returncode == 3
     assert "error[C1]" in done.stderr
+
+
+def test_with_wrong_credentials_the_log_is_read_all_the_same(recorded, smsquest_here):
+    """What is wrong with them is said, as a warning."""
+    recorded("sent")
+
+    done = smsquest_here("tail-status", "-o", "json", env={"TWILIO_ACCOUNT_SID": ACCOUNT_SID})
+
+    assert (done.returncode, records(done)[0]["status"]) == (0, "sent")
+    assert "warning[C2]" in done.stderr
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -202,6 +202,7 @@ def test_the_agent_is_fetched_once_and_can_be_run(tmp_path, monkeypatch, capfd, 
         ("ngrok.tgz", packed("tgz", "readme")),
         ("ngrok.tgz", packed("tgz")[:60]),
     ],
+    ids=["a page", "half a zip", "no agent in it", "half a tar"],
 )
 def test_a_broken_download_leaves_nothing(tmp_path, monkeypatch, name, content):
     """A login page, half an archive, an archive of something else: T9, and no half agent."""
