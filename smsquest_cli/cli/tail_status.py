@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
@@ -151,9 +151,16 @@ def _twilio(account: Account, source: str) -> TwilioGateway | None:
     try:
         return account.twilio()
     except CredentialsError as err:
-        if source == "auto" and err.id == "C1":
-            return None
-        raise
+        if source != "auto":
+            raise
+        if err.id != "C1":
+            from smsquest_cli import console, events
+
+            now = datetime.now(UTC)
+            console.show_problem(
+                events.Problem(ts=now, id=err.id, severity="warning", line=err.line)
+            )
+        return None
 
 
 def _sources(account: Account, choice: Choice, *, asked: bool) -> str:
@@ -169,7 +176,7 @@ def _sources(account: Account, choice: Choice, *, asked: bool) -> str:
     )
     if asked:
         return f"source: {log}; {every} about what they do not tell"
-    reason = "--source store" if choice.source == "store" else "no credentials"
+    reason = "--source store" if choice.source == "store" else "no credentials for it"
     return f"source: {log} alone; Twilio is not asked ({reason})"
 
 
