@@ -1,0 +1,85 @@
+"""Connections that are kept: what is tried on them, and what is not."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+
+import pytest
+
+from smsquest_cli.connections import Connections
+from smsquest_cli.wire import ExchangeError, Request
+
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+@pytest.fixture
+def connections():
+    made = Connections()
+    yield made
+    made.close()
+
+
+def send(connections, url, *, seconds=5.0):
+    return connections.send(
+        Request("GET", url), connect_timeout=1, deadline=time.monotonic() + seconds
+    )
+
+
+def test_what_is_no_url_is_no_host(connections):
+    """An address that cannot be read is told as one that cannot be found."""
+    with pytest.raises(ExchangeError, match="dns"):
+        send(connections, "http://[::1/")
+
+
+def test_nothing_is_tried_when_the_time_is_over(connections):
+    """A deadline in the past is a time-out at once."""
+    with pytest.raises(ExchangeError, match="timeout"):
+        send(connections, "http://127.0.0.1:1/", seconds=-1)
+
+
+def test_a_connection_that_breaks_in_use_is_replaced_once(connections):
+    """It was open when it was taken: the request goes out again, on a new one."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        requests = []
+
+        def serve():
+            for keeps in (True, False):
+                connection, _ = listener.accept()
+                with connection:
+                    requests.append(connection.recv(4096))
+                    connection.sendall(ANSWER)
+                    if keeps:  # the next request is read, and then the connection is gone
+                        requests.append(connection.recv(4096))
+
+        server = threading.Thread(target=serve)
+        server.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        answers = [send(connections, url).body, send(connections, url).body]
+        server.join(5)
+
+    assert answers == [b"ok", b"ok"]
+    assert len(requests) == 3
+
+
+def test_after_closing_nothing_is_kept():
+    """What is used later is closed at once."""
+    connections = Connections()
+    connections.close()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ended = []
+
+        def serve():
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(ANSWER)
+                ended.append(connection.recv(4096))
+
+        server = threading.Thread(target=serve)
+        server.start()
+        send(connections, f"http://127.0.0.1:{listener.getsockname()[1]}/")
+        server.join(5)
+
+    assert ended == [b""]
