@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from datetime import UTC, datetime
 
+import pexpect
 import pytest
 from pretend_twilio import pretend_twilio
 
@@ -233,6 +235,33 @@ def test_something_of_value_is_not_replaced_without_a_yes(configure, twilio):
     assert twilio.updates() == []
     assert configure(NUMBER, "--url", NEW, "--yes").returncode == 0
     assert twilio.number.sms_url == NEW
+
+
+@pytest.mark.parametrize(("answer", "code", "url"), [("", 5, SHOP), ("y", 0, NEW)])
+def test_on_a_terminal_it_asks_and_the_default_is_no(
+    environment, twilio, tmp_path, answer, code, url
+):
+    """Before and after are on the screen with the question; without a yes nothing is written."""
+    twilio.number.sms_url = SHOP
+    terminal = pexpect.spawn(
+        sys.executable,
+        ["-m", "smsquest_cli", "configure-number", NUMBER, "--url", NEW],
+        env=environment,
+        cwd=str(tmp_path),
+        encoding="utf-8",
+        timeout=20,
+        dimensions=(24, 200),
+    )
+    terminal.expect(r"before  POST https://api.shop.example/sms")
+    terminal.expect(r"\[y/N\] ")
+    assert twilio.updates() == []
+    terminal.sendline(answer)
+    terminal.expect("changed, checked" if answer else "nothing changed")
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+
+    assert terminal.exitstatus == code
+    assert twilio.number.sms_url == url
 
 
 def test_another_tunnel_is_a_colleagues(configure, twilio):

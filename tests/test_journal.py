@@ -368,3 +368,28 @@ def test_of_several_processes_one_wins(tmp_path):
         other.join(20)
 
     assert sorted(found, key=str) == ["M4", "M4", True]
+
+
+# What can be undone
+
+
+def test_what_was_changed_for_good_can_be_undone_once(journal, entry):
+    """The newest change of each number is found in the archive, and is taken out of it."""
+    older = replace(entry, started=NOW - timedelta(hours=1), ours=("https://older.example/sms",))
+    for one in (older, entry):
+        journal.write(one, replacing=None)
+        journal.archive(one, journal_module.SET)
+    journal.write(replace(entry, sid=MG, original={"inbound_request_url": ""}), replacing=None)
+    journal.archive(journal.entry(MG), "taken-over")
+
+    assert journal.entries() == []
+    assert journal.undoable() == [entry]
+    journal.revive(entry)
+    assert journal.entries() == [entry]
+    assert journal.undoable() == [older]
+
+
+def test_without_an_archive_there_is_nothing_to_undo(journal):
+    """Neither is one made by looking."""
+    assert journal.undoable() == []
+    assert not journal.folder.exists()
