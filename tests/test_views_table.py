@@ -27,7 +27,8 @@ from smsquest_cli.events import (
     Tunnel,
 )
 from smsquest_cli.views import Header
-from smsquest_cli.views.layout import Layout, fit, footer, hanging
+from smsquest_cli.views.canvas import LOOK
+from smsquest_cli.views.layout import Layout, footer, hanging
 from smsquest_cli.views.table import Table
 
 AT = datetime(2026, 11, 22, 10, 0, 12).astimezone()
@@ -64,6 +65,15 @@ class Screen:
             self.now += due
             self.table.refresh()
 
+    def resize(self, width, height):
+        """Give the window another size; as most terminals do, this one folds what is too long."""
+        _ = self.written
+        lines = [line.rstrip() for line in self.screen.display[: self.screen.cursor.y + 1]]
+        self.out.width, self.out.height = width, height
+        self.screen = pyte.Screen(width, height)
+        self._stream = pyte.Stream(self.screen)
+        self._stream.feed("\r\n".join(lines))
+
     @property
     def written(self):
         """What has been written since it was last asked."""
@@ -78,6 +88,13 @@ class Screen:
         """The lines of the screen, without those that are empty."""
         _ = self.written
         return [line.rstrip() for line in self.screen.display if line.strip()]
+
+
+def widest(character):
+    """The cells that a terminal may make of *character* at most."""
+    if character == "\N{VARIATION SELECTOR-16}":
+        return 1  # it may widen the one before
+    return 2 if character in "🏽🇩🇪" else cell_len(character)
 
 
 def sid(number, prefix="SM"):
@@ -284,7 +301,7 @@ def test_a_burst_is_drawn_at_most_eight_times_a_second():
         assert drawn <= 8
         assert 0 < due <= 0.125
         assert "500 in · 500 out" in screen.lines[-1]
-        assert screen.table.due() is None
+        assert screen.table.due() == LOOK
 
 
 def test_slow_drawing_leaves_time_for_other_things():
@@ -316,7 +333,7 @@ def test_nothing_is_drawn_when_nothing_has_changed():
         screen.now += 10
         screen.table.refresh()
 
-        assert screen.table.due() is None
+        assert screen.table.due() == LOOK  # whether the window is as it was
         assert screen.written == ""
 
 
@@ -335,21 +352,55 @@ def test_many_problems_at_once_do_not_flood_the_screen():
     assert "100 problems" in lines[-1]
 
 
-def test_a_window_that_gets_narrower_gets_a_new_table():
-    """What the terminal has folded is left alone; the new table is whole, below it."""
+@pytest.mark.parametrize("width", [60, 40, 25])
+def test_a_window_that_gets_narrower_gets_a_new_table(width):
+    """It is drawn without waiting for news, in place of what the terminal has folded."""
     screen = Screen(80, 24)
 
     with screen.table:
         screen.show(*exchange())
-        _ = screen.lines
-        screen.out.width = 60
-        screen.screen.resize(24, 60)
-        screen.show(*exchange(1))
+        screen.resize(width, 24)
+        assert screen.table.due() <= 0.125
+        screen.show()
         lines = screen.lines
 
-    assert sum("Message" in line for line in lines) == 2
-    assert all(cell_len(line) <= 60 for line in lines)
-    assert "2 in · 2 out" in lines[-1]
+    assert lines[0].startswith("server")
+    assert [line.split()[-1] for line in lines].count("Status") == 1
+    assert all(cell_len(line) <= width for line in lines)
+    assert lines[-1].startswith(" 1 in · 1 out")
+    assert sum("1 out" in line for line in lines) == 1
+
+
+def test_a_window_that_gets_wider_gets_a_wider_table():
+    """Then nothing is folded."""
+    screen = Screen(60, 24)
+
+    with screen.table:
+        screen.show(*exchange())
+        screen.resize(130, 24)
+        screen.show()
+        lines = screen.lines
+
+    assert lines[0].startswith("server")
+    assert lines[3].endswith(sid(0))
+    assert len(lines) == 6
+
+
+def test_a_table_is_whole_however_a_terminal_draws_emoji():
+    """Some draw this family in two cells, some in six: the columns after it begin in their place.
+
+    A terminal that folds a line tears the table from then on.
+    """
+    screen = Screen(80, 24)
+
+    with screen.table:
+        screen.show(*exchange(body="👩‍👩‍👧 👍🏽 ❤️ 🇩🇪 " * 4))
+        row = next(line for line in screen.written.splitlines() if "👩" in line)
+
+    message, _, rest = row[row.index("👩") :].partition("\x1b[")
+    assert sum(map(widest, message.rstrip())) <= 25
+    assert message.rstrip().endswith("…")
+    assert rest.startswith("60G")
 
 
 def test_the_end_leaves_the_table_and_says_what_came_of_it():
@@ -462,13 +513,6 @@ def test_the_columns_fill_the_window(width):
     assert cell_len(layout.rule().plain) <= width
     assert cell_len(layout.heading().plain) <= max(width, 24)
     assert min(layout.message, layout.status) > 0
-
-
-def test_text_is_cut_and_filled_by_cells():
-    """An emoji takes two."""
-    assert fit("日本語", 5) == "日本…"
-    assert fit("日本", 5) == "日本 "
-    assert fit("x", 0) == ""
 
 
 def test_long_lines_hang():

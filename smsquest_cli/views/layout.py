@@ -13,6 +13,7 @@ from rich.text import Text
 
 from smsquest_cli.console import printable
 from smsquest_cli.inbox import APP_UNREACHABLE
+from smsquest_cli.views.cells import Columns, cells, fit
 from smsquest_cli.views.words import ARROWS
 
 if TYPE_CHECKING:
@@ -67,24 +68,14 @@ class Layout:
 
     def heading(self) -> Text:
         """The names of the columns."""
-        cells = [
-            (f"{'Time':<{self.time}}", self.time),
-            ("", self.arrow),
-            ("Peer", self.peer),
-            ("Message", self.message),
-            ("Seg", self.seg),
-            ("Status", self.status),
-            ("SID", self.sid),
-        ]
-        line = self._line([(fit(text, width), "") for text, width in cells if width])
-        line.stylize("bold")
-        return line
+        names = ["Time", "", "Peer", "Message", "Seg", "Status", "SID"]
+        return Text(self._columns([(name, "") for name in names]).plain, "bold", no_wrap=True)
 
     def rule(self) -> Text:
         """The line under the heading."""
         return Text(" " * self.margin + "─" * (self.width - 2 * self.margin), DIM, no_wrap=True)
 
-    def row(self, row: Row) -> Text:
+    def row(self, row: Row) -> Columns:
         """One line for *row*."""
         at = row.at.astimezone().strftime("%H:%M:%S")[: self.time]
         arrow, peer = ARROWS[row.direction], printable(row.peer)
@@ -94,25 +85,29 @@ class Layout:
         if self.peer < PEER:
             peer = f"…{peer[-4:]}"
         style = FAILED if row.failed else GOOD if row.delivery.final else ""
-        cells = [
-            (fit(at, self.time), DIM),
-            (fit(arrow, self.arrow), ""),
-            (fit(peer, self.peer), ""),
-            (fit(text_of(row), self.message), ""),
-            (f"{seg:>{self.seg}}", DIM) if self.seg else ("", ""),
-            (fit(status_of(row, self.status), self.status), style),
-            (fit(row.sid or "", self.sid), DIM),
-        ]
-        return self._line([cell for cell in cells if cell[0]])
+        return self._columns(
+            [
+                (at, DIM),
+                (arrow, ""),
+                (peer, ""),
+                (text_of(row), ""),
+                (f"{seg:>{self.seg}}", DIM),
+                (status_of(row, self.status), style),
+                (row.sid or "", DIM),
+            ]
+        )
 
-    def _line(self, cells: Sequence[tuple[str, str]]) -> Text:
-        line = Text(" " * self.margin, no_wrap=True, overflow="crop")
-        for index, (text, style) in enumerate(cells):
-            if index:
-                line.append(" " * self.gap)
-            line.append(text, style or None)
-        line.rstrip()
-        return line
+    def _columns(self, contents: Sequence[tuple[str, str]]) -> Columns:
+        """Each of *contents* (text, style) in its column; those of width 0 are left out."""
+        widths = (
+            self.time, self.arrow, self.peer, self.message, self.seg, self.status, self.sid,
+        )  # fmt: skip
+        column, line = self.margin, []
+        for width, (text, style) in zip(widths, contents, strict=True):
+            if width:
+                line.append((column, fit(text, width), style))
+                column += width + self.gap
+        return Columns(line)
 
 
 def text_of(row: Row) -> str:
@@ -125,7 +120,7 @@ def status_of(row: Row, width: int) -> str:
     """How *row* stands, in as many words as fit into *width* cells; ``!`` where it went wrong."""
     mark = " !" if row.failed else ""
     forms = [printable(form) + mark for form in _forms(row)]
-    fitting = next((form for form in forms if cell_len(form) <= width), None)
+    fitting = next((form for form in forms if cells(form) <= width), None)
     return fitting or fit(forms[-1].removesuffix(mark), width - len(mark)) + mark
 
 
@@ -146,11 +141,11 @@ def _forms(row: Row) -> Iterator[str]:
 
 def table_lines(
     inbox: Inbox, *, width: int, height: int | None = None, empty: str = WAITING
-) -> list[Text]:
+) -> list[Text | Columns]:
     """Heading and rows; at most *height* lines, of which the newest rows get what there is."""
     layout = Layout.of(width)
     rows, earlier = inbox.rows, inbox.dropped
-    lines = [layout.heading(), layout.rule()]
+    lines: list[Text | Columns] = [layout.heading(), layout.rule()]
     if not rows:
         return [*lines, Text(" " * layout.margin + empty, DIM)]
     room = len(rows) if height is None else max(height - len(lines), 1)
@@ -206,12 +201,3 @@ def hanging(text: str, width: int, style: str = "") -> list[Text]:
 def severity_style(severity: str) -> str:
     """The style of a problem's line; the line itself says the same in words."""
     return {"error": FAILED, "warning": "yellow"}.get(severity, "")
-
-
-def fit(text: str, width: int) -> str:
-    """*text* in exactly *width* cells."""
-    if width <= 0:
-        return ""
-    fitted = Text(text)
-    fitted.truncate(width, overflow="ellipsis", pad=True)
-    return fitted.plain

@@ -10,14 +10,12 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final, Self
 
-from rich.console import Group
-from rich.live import Live
 from rich.text import Text
 
 from smsquest_cli import console, events
 from smsquest_cli.inbox import Inbox
+from smsquest_cli.views.canvas import Canvas
 from smsquest_cli.views.layout import FAILED, counts, footer, hanging, severity_style, table_lines
-from smsquest_cli.views.pace import Pace
 from smsquest_cli.views.words import closing, happening
 
 if TYPE_CHECKING:
@@ -48,13 +46,12 @@ class Table:
         self._header = header
         self._out = out or console.console_for(sys.stdout)
         self._ends = ends
-        self._pace = Pace(clock)
+        self._canvas = Canvas(self._out, clock=clock)
         self._inbox = Inbox()
-        self._live: Live | None = None
+        self._live = False
         self._above: list[Text] = []  # what is yet to be printed above the table
         self._unsaid = 0
         self._changed = True
-        self._width = 0
         self._numbers: set[str] = set()
 
     def __enter__(self) -> Self:
@@ -86,10 +83,8 @@ class Table:
                 self._out.print(part)
 
     def due(self) -> float | None:
-        """In how many seconds `refresh` has something to draw; None when all is drawn."""
-        if not self._changed or self._live is None:
-            return None
-        return self._pace.due()
+        """In how many seconds `refresh` has something to do; None when it never has."""
+        return self._canvas.due(changed=self._changed) if self._live else None
 
     def refresh(self) -> None:
         """Draw what has changed, if it is time."""
@@ -116,46 +111,18 @@ class Table:
 
     def _draw(self) -> None:
         """Draw the table, and what is to stand above it, in one go."""
-        with self._pace.drawing():
-            if self._live is None or self._out.width < self._width:
-                # A narrower window has folded the lines that are there: leave them, begin below.
-                self._stop_live()
-                self._live = self._begin()
-            self._width = self._out.width
-            self._live.update(self._table())
-            if self._unsaid:
-                self._above.append(Text(f"+{self._unsaid} more: smsquest log --type problem"))
-            with self._out:  # one write for both
-                if self._above:
-                    self._out.print(Text("\n").join(self._above))
-                self._live.refresh()
-        self._above, self._unsaid, self._changed = [], 0, False
-
-    def _begin(self) -> Live:
-        live = Live(
-            console=self._out,
-            auto_refresh=False,
-            redirect_stdout=False,
-            redirect_stderr=self._out.is_terminal and sys.stderr.isatty(),
-            vertical_overflow="crop",
-        )
-        live.start()
-        return live
-
-    def _table(self) -> Group:
+        self._live = True
+        if self._unsaid:
+            self._above.append(Text(f"+{self._unsaid} more: smsquest log --type problem"))
         width, height = self._out.size
         lines = table_lines(self._inbox, width=width, height=max(height - 3, 3))
         hint = self._header.footer_hint if self._header else ""
-        # The cursor rests on a line of its own: there a terminal writes its ^C.
-        return Group(*lines, footer(counts(self._inbox.totals), hint, width), Text())
+        self._canvas.draw([*lines, footer(counts(self._inbox.totals), hint, width)], self._above)
+        self._above, self._unsaid, self._changed = [], 0, False
 
     def _stop(self) -> None:
         """Leave the table as it now is on the screen, the cursor visible below it."""
-        if self._live is not None and self._changed:
+        if self._live and self._changed:
             self._draw()
-        self._stop_live()
-
-    def _stop_live(self) -> None:
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+        self._canvas.leave()
+        self._live = False
