@@ -142,7 +142,8 @@ def test_json_is_records_and_nothing_else(smsquest):
     kinds = [record["type"] for record in records if record.get("severity") != "note"]
     assert kinds == ["inbound", "reply", "message"]
     assert records[-1]["status"] == "delivered"
-    assert [step["status"] for step in records[-1]["history"]] == ["queued", "sent", "delivered"]
+    steps = [step["status"] for step in records[-1]["history"]]
+    assert steps == ["queued", "sending", "sent", "delivered"]
 
 
 def test_standard_input_loses_one_newline(serve, smsquest):
