@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from email.utils import formatdate
 
 import requests
 from requests.adapters import BaseAdapter
@@ -56,6 +57,7 @@ class InProcess(BaseAdapter):
         response = requests.Response()
         response.status_code = answer.status
         response.headers.update(answer.headers)
+        response.headers["Date"] = formatdate(usegmt=True)
         response._content = answer.body
         response.request, response.url = request, request.url
         return response
@@ -107,9 +109,11 @@ class PretendTwilio:
 
     def gateway(self, *, timeout=5.0, in_process=False, **environment):
         """A gateway to the account that waits between its tries for no time."""
-        gateway = TwilioGateway(
-            self.settings(**environment), timeout=timeout, pause=self.pauses.append
-        )
+        return self.connected(self.settings(**environment), timeout=timeout, in_process=in_process)
+
+    def connected(self, settings, *, timeout=5.0, in_process=True):
+        """A gateway with these *settings*, through no socket if *in_process*."""
+        gateway = TwilioGateway(settings, timeout=timeout, pause=self.pauses.append)
         if in_process:
             gateway._http._session.mount("http://", InProcess(self._app))
         self._gateways.append(gateway)
@@ -125,20 +129,22 @@ class PretendTwilio:
 
 
 @contextmanager
-def pretend_twilio(folder, **options):
-    """A pretend Twilio with its state in *folder*; *options* are those of `Sandbox`."""
-    with Sandbox(workers=0, seed=7, **options) as sandbox:
+def pretend_twilio(folder, *, http=True, **options):
+    """A pretend Twilio with its state in *folder*; *options* are those of `Sandbox`.
+
+    Without *http* it has no server: only gateways in this process reach it.
+    """
+    with ExitStack() as stack:
+        sandbox = stack.enter_context(Sandbox(workers=0, seed=7, **options))
         requests = []
 
         def noting(environ, start):
             requests.append(f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}")
             return sandbox.app.wsgi_app(environ, start)
 
-        with served(noting) as origin:
-            twilio = PretendTwilio(sandbox, noting, origin, folder)
-            twilio.requests = requests
-            try:
-                yield twilio
-            finally:
-                twilio.faults.clear()
-                twilio.close()
+        origin = stack.enter_context(served(noting)) if http else "http://127.0.0.1:1"
+        twilio = PretendTwilio(sandbox, noting, origin, folder)
+        twilio.requests = requests
+        stack.callback(twilio.close)
+        stack.callback(twilio.faults.clear)
+        yield twilio

@@ -36,7 +36,7 @@ NOW = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)
 
 @pytest.fixture
 def twilio(tmp_path):
-    with pretend_twilio(tmp_path) as twilio:
+    with pretend_twilio(tmp_path, http=False) as twilio:
         yield twilio
 
 

@@ -34,7 +34,7 @@ THEIRS = "https://colleague.ngrok-free.app/sms"
 
 @pytest.fixture
 def twilio(tmp_path):
-    with pretend_twilio(tmp_path) as twilio:
+    with pretend_twilio(tmp_path, http=False) as twilio:
         twilio.number.sms_url, twilio.number.sms_method = OLD, "GET"
         yield twilio
 
@@ -820,7 +820,7 @@ class AnyInterleaving(RuleBasedStateMachine):
         from pathlib import Path
 
         self.folder = tempfile.TemporaryDirectory()
-        self.context = pretend_twilio(Path(self.folder.name))
+        self.context = pretend_twilio(Path(self.folder.name), http=False)
         self.twilio = self.context.__enter__()
         self.number = self.twilio.number
         self.gateway = Unreliable(self.twilio.gateway(in_process=True))

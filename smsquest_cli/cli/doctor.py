@@ -1,0 +1,43 @@
+"""``smsquest doctor``: read-only checks of everything between a phone and this computer."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from smsquest_cli.cli.options import Invocation, TableJson
+
+
+def doctor(
+    ctx: typer.Context,
+    number: Annotated[
+        str | None,
+        typer.Option(
+            "--number", envvar="TWILIO_PHONE_NUMBER", help="The number, E.164 or its PN sid."
+        ),
+    ] = None,
+    output: TableJson = "table",
+) -> None:
+    """Check everything between a phone and your handler.
+
+    Nothing is changed. Exit 0 where all is well, 1 where something is not; checks that cannot be
+    made are skipped.
+    """
+    from datetime import UTC, datetime
+    from pathlib import Path
+
+    from smsquest_cli.console import Output
+    from smsquest_cli.diagnosis.checkup import check_up
+    from smsquest_cli.views.checkup import show_checkup
+
+    invocation: Invocation = ctx.obj
+    invocation.output = output
+    checks = check_up(
+        invocation.settings(number=number),
+        environment=invocation.environment,
+        cwd=Path.cwd(),
+        now=lambda: datetime.now(UTC),
+    )
+    if show_checkup(checks, Output(output)):
+        raise typer.Exit(1)
