@@ -224,6 +224,18 @@ def test_hostile_text_is_one_plain_cell():
     assert screen.screen.title == ""
 
 
+def test_of_a_very_long_text_only_the_beginning_is_looked_at():
+    """What takes no room in a cell would take all the time; that it goes on is shown."""
+    screen = Screen(80, 24)
+
+    with screen.table:
+        screen.show(*exchange(body="e" + "\u0301" * 1500))
+        written = screen.written
+
+    assert 150 < written.count("\u0301") < 600
+    assert "\u0301…" in written
+
+
 @pytest.mark.parametrize("width", [20, 40, 56, 64, 80, 120, 200])
 def test_every_line_fits_into_the_window(width):
     """No line is wider than the window, whatever the text is made of; the mark is never cut."""

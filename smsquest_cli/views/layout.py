@@ -13,7 +13,7 @@ from rich.text import Text
 
 from smsquest_cli.console import printable
 from smsquest_cli.inbox import APP_UNREACHABLE
-from smsquest_cli.views.cells import Columns, cells, fit
+from smsquest_cli.views.cells import ELLIPSIS, Columns, cells, fit
 from smsquest_cli.views.words import ARROWS
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ STATUS_ROOM: Final = 42  # a failed message's whole way, seconds and code
 SID: Final = 34
 NARROW: Final = 56  # columns; below, some are merged
 WIDE: Final = 120  # from here on there is room for whole SIDs
+
+MOST_PER_CELL: Final = 8  # characters; where more are joined the rest is left out
 
 WAITING: Final = "waiting for the first message"
 FAILED: Final = "bold red"
@@ -66,10 +68,10 @@ class Layout:
         status = min(STATUS_ROOM, STATUS + max(0, free - STATUS - 24) // 2)
         return cls(width, gap, 1, TIME, 1, PEER, free - status, SEG, status, sid)
 
-    def heading(self) -> Text:
+    def heading(self) -> Columns:
         """The names of the columns."""
-        names = ["Time", "", "Peer", "Message", "Seg", "Status", "SID"]
-        return Text(self._columns([(name, "") for name in names]).plain, "bold", no_wrap=True)
+        names = ("Time", "", "Peer", "Message", "Seg", "Status", "SID")
+        return self._columns([(name, "bold") for name in names])
 
     def rule(self) -> Text:
         """The line under the heading."""
@@ -90,7 +92,7 @@ class Layout:
                 (at, DIM),
                 (arrow, ""),
                 (peer, ""),
-                (text_of(row), ""),
+                (text_of(row, most=MOST_PER_CELL * self.message), ""),
                 (f"{seg:>{self.seg}}", DIM),
                 (status_of(row, self.status), style),
                 (row.sid or "", DIM),
@@ -110,10 +112,11 @@ class Layout:
         return Columns(line)
 
 
-def text_of(row: Row) -> str:
-    """The text of *row* on one line, and that there are media."""
+def text_of(row: Row, *, most: int) -> str:
+    """The text of *row* on one line, or the first *most* characters; and that there are media."""
+    body = row.body if len(row.body) <= most else row.body[:most] + ELLIPSIS
     media = f"[{row.media} media]" if row.media else ""
-    return " ".join(filter(None, [printable(row.body), media]))
+    return " ".join(filter(None, [printable(body), media]))
 
 
 def status_of(row: Row, width: int) -> str:
