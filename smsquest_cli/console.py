@@ -6,6 +6,8 @@ made `printable` before it is shown anywhere.
 
 from __future__ import annotations
 
+import codecs
+import errno
 import json
 import os
 import re
@@ -37,9 +39,24 @@ MARKS: Final[Mapping[int, str]] = {
 }
 # What most text is made of; only the rest is looked at character by character.
 _PLAIN: Final = re.compile(r"[\x20-\x7e\u00a1-\u00ac\u00ae-\u02ff\u0370-\u05ff]*", re.ASCII)
-# Parts of emoji: joiners, variation selectors and the tags of flags.
-_EMOJI_PARTS: Final = frozenset({0x200D, 0xFE0E, 0xFE0F, *range(0xE0020, 0xE0080)})
-_ANSI: Final = re.compile(r"\x1b\[[0-9;]*m")
+# Parts of emoji; the tags of a flag are looked at as a whole.
+_EMOJI_PARTS: Final = frozenset({0x200D, 0xFE0E, 0xFE0F})
+_FLAG: Final = "\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{3,6}\U000e007f"
+_FLAG_OR_CHARACTER: Final = re.compile(f"{_FLAG}|.", re.DOTALL)
+# Letters and marks that show nothing, and the plane of tags: text can be hidden in them.
+_INVISIBLE: Final = frozenset(
+    {
+        *(0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFFA0),
+        *range(0x180B, 0x1810),
+        *range(0xFE00, 0xFE0E),
+        *range(0xE0000, 0xE1000),
+    }
+)
+# What stands for our own signs where a terminal has no such characters; each is as wide.
+_PLAIN_SIGNS: Final[Mapping[str, str]] = {
+    **dict(zip("←→\u203a…·─\u00d7⟨⟩", "<>>~|-x<>", strict=True)),
+    **dict(zip("\u2018\u2019\u201c\u201d", "''\"\"", strict=True)),
+}
 
 
 class Output(StrEnum):
@@ -64,15 +81,19 @@ def printable(text: str) -> str:
     """
     if _PLAIN.fullmatch(text):
         return text
-    return "".join(map(_mark, text))
+    return _FLAG_OR_CHARACTER.sub(_mark, text)
 
 
-def _mark(character: str) -> str:
+def _mark(found: re.Match[str]) -> str:
+    character = found[0]
+    if len(character) > 1:
+        return character
     code = ord(character)
     if mark := MARKS.get(code):
         return mark
-    category = unicodedata.category(character)
-    if category in ("Cs", "Zl", "Zp", "Cc") or (category == "Cf" and code not in _EMOJI_PARTS):
+    if code in _INVISIBLE or (
+        unicodedata.category(character) in ("Cs", "Cf") and code not in _EMOJI_PARTS
+    ):
         return f"⟨U+{code:04X}⟩"
     return character
 
@@ -83,15 +104,23 @@ def short_sid(sid: str) -> str:
 
 
 def use_utf8() -> None:
-    """Let the standard streams carry every character, or "?" where the terminal cannot."""
+    """Let the standard streams carry every character, or a plain sign where a terminal cannot."""
+    codecs.register_error("smsquest", _in_plain_signs)
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is None:
             continue
         if (stream.encoding or "").lower().replace("-", "") != "utf8" and not stream.isatty():
-            reconfigure(encoding="utf-8", errors="replace")
+            reconfigure(encoding="utf-8", errors="smsquest")
         else:
-            reconfigure(errors="replace")
+            reconfigure(errors="smsquest")
+
+
+def _in_plain_signs(err: UnicodeError) -> tuple[str, int]:
+    if not isinstance(err, UnicodeEncodeError):
+        raise err
+    missing = err.object[err.start : err.end]
+    return "".join(_PLAIN_SIGNS.get(character, "?") for character in missing), err.end
 
 
 def is_terminal(stream: IO[str]) -> bool:
@@ -121,12 +150,15 @@ def console_for(stream: IO[str]) -> Console:
         def on_broken_pipe(self) -> None:
             raise _reader_gone(stream)
 
+    terminal = is_terminal(stream)
+    forced = bool(os.environ.get("FORCE_COLOR")) and not terminal
     return Screen(
         file=stream,
         markup=False,
         emoji=False,
         highlight=False,
-        force_terminal=None if is_terminal(stream) or os.environ.get("FORCE_COLOR") else False,
+        force_terminal=None if terminal else False,  # a pipe never gets what moves a cursor
+        color_system="standard" if forced else "auto",
         legacy_windows=False,
     )
 
@@ -215,7 +247,9 @@ def _write(stream: IO[str], text: str) -> None:
     try:
         stream.write(text + "\n")
         stream.flush()
-    except BrokenPipeError as err:
+    except OSError as err:
+        if err.errno not in (errno.EPIPE, errno.EIO):  # a pipe, or a terminal that was closed
+            raise
         raise _reader_gone(stream) from err
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import sys
 import unicodedata
@@ -18,24 +19,38 @@ from smsquest_cli.console import Output, printable, short_sid
 from smsquest_cli.problems import UsageError
 
 OBEYED = {"Cc", "Cs", "Zl", "Zp"}
-EMOJI_PARTS = {"\u200d", "\ufe0e", "\ufe0f", *map(chr, range(0xE0020, 0xE0080))}
+EMOJI_PARTS = {"\u200d", "\ufe0e", "\ufe0f"}
+# Unicode's Default_Ignorable_Code_Point, without format characters and parts of emoji.
+IGNORABLE = {
+    *map(chr, (0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFFA0)),
+    *map(chr, (*range(0x180B, 0x1810), *range(0xFE00, 0xFE0E), *range(0xE0000, 0xE1000))),
+}
+SCOTLAND = "\U0001f3f4\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f"
 
 
-@given(st.text(st.characters(), max_size=200))
+@given(st.text(st.characters() | st.sampled_from([*IGNORABLE, *SCOTLAND]), max_size=200))
 @example("\x1b]0;pwned\a\x1b[2J\u202eabc")
 @example("a\u00adb\u200bc\u2066d\ud800")
+@example("safe\U000e0068\U000e0069")
 def test_nothing_that_a_terminal_obeys_is_left(text):
     """No control, bidi or invisible character, no line end; what is harmless stays as it is."""
     shown = printable(text)
 
     assert not {unicodedata.category(one) for one in shown} & OBEYED
-    assert {one for one in shown if unicodedata.category(one) == "Cf"} <= EMOJI_PARTS
+    without_flags = re.sub("\U0001f3f4[\U000e0030-\U000e007a]+\U000e007f", "", shown)
+    assert {one for one in without_flags if unicodedata.category(one) == "Cf"} <= EMOJI_PARTS
+    assert not IGNORABLE & {*without_flags}
     assert printable(shown) == shown
     assert len(shown.splitlines()) <= 1
     shown.encode("utf-8")
 
 
-@given(st.text(st.characters(categories=["L", "M", "N", "P", "S", "Zs"]), max_size=200))
+@given(
+    st.text(
+        st.characters(categories=["L", "M", "N", "P", "S", "Zs"], exclude_characters=IGNORABLE),
+        max_size=200,
+    )
+)
 def test_ordinary_text_is_shown_as_it_is(text):
     """In every script."""
     assert printable(text) == text
@@ -61,6 +76,9 @@ def test_a_terminal_only_prints_it(text):
         ("zero\u200bwidth", "zero⟨U+200B⟩width"),
         ("half \ud83d", "half ⟨U+D83D⟩"),
         ("👩\u200d👧 ok", "👩\u200d👧 ok"),
+        (SCOTLAND, SCOTLAND),
+        ("hi\U000e0068\U000e007f", "hi⟨U+E0068⟩⟨U+E007F⟩"),
+        ("\u3164\u034fx\U000e0101", "⟨U+3164⟩⟨U+034F⟩x⟨U+E0101⟩"),
     ],
 )
 def test_what_is_obeyed_becomes_a_mark(text, shown):
@@ -155,15 +173,42 @@ def test_colours_follow_the_environment(monkeypatch, environment, coloured):
 
 
 def test_colour_can_be_forced(monkeypatch):
-    """FORCE_COLOR: for those who pipe into a pager."""
+    """FORCE_COLOR: for those who pipe into a pager; what moves a cursor is never sent there."""
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
     out = console.console_for(stream := io.StringIO())
 
     out.print("bad", style="red")
+    out.show_cursor(False)
 
-    assert "\x1b[31m" in stream.getvalue()
+    assert stream.getvalue() == "\x1b[31mbad\x1b[0m\n"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"),
+    [
+        ("ascii", 'hell? < > > ~ | - x <RLO> " ?'),
+        ("latin-1", 'hellö < > > ~ · - × <RLO> " ?'),  # noqa: RUF001
+        ("cp437", 'hellö < > > ~ · ─ x <RLO> " ?'),
+        ("utf-8", "hellö ← → › … · ─ × ⟨RLO⟩ ” 🎉"),  # noqa: RUF001
+    ],
+)
+def test_a_terminal_of_few_characters_gets_plain_signs(monkeypatch, encoding, shown):
+    """P1: what points somewhere still does, each sign takes its one cell, nothing is an error."""
+
+    class Wrapper(io.TextIOWrapper):
+        def isatty(self):
+            return True
+
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", out := Wrapper(raw, encoding=encoding, newline="\n"))
+
+    console.use_utf8()
+    console.write_line("hellö ← → › … · ─ × ⟨RLO⟩ ” 🎉")  # noqa: RUF001
+
+    out.detach()
+    assert raw.getvalue().decode(encoding) == f"{shown}\n"
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii", "latin-1"])
