@@ -128,6 +128,19 @@ def test_restore_puts_it_back_after_a_crash(serve, smsquest, twilio, address):
     assert twilio.number.sms_url == OLD
 
 
+def test_backfill_lists_what_came_while_nobody_listened(serve, twilio, address):
+    """--backfill: found by the API, marked as missed, and not counted as received."""
+    twilio.number.sms_url = ""
+    missed = twilio.sandbox.play("anybody there?")
+    listener = serve(*address, "--backfill", "1h")
+
+    inbound = listener.wait_for("inbound")
+
+    assert (inbound["sid"], inbound["missed"]) == (missed.sid, True)
+    listener.stop()
+    assert listener.records[-1]["inbound"] == 0
+
+
 def test_a_colleagues_change_is_left_alone(serve, twilio, address):
     """M6: what somebody else pointed the number at meanwhile stays."""
     listener = serve(*address)

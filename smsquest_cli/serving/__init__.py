@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from smsquest_cli import console
-from smsquest_cli.serving.entrances import SANDBOX_TOKEN, Entrance, SandboxEntrance
 from smsquest_cli.eventlog import open_log
 from smsquest_cli.problems import UsageError
+from smsquest_cli.serving.entrances import SANDBOX_TOKEN, Entrance, SandboxEntrance
 from smsquest_cli.serving.session import Goal, Place, Session
 from smsquest_cli.webhooks import Receiver, RuleAnswerer
 
@@ -152,4 +152,5 @@ def _entrance(settings: Settings, options: ServeOptions, log: EventLog, run_id: 
         via_service=options.via_service,
         keep=options.keep,
         yes=options.yes,
+        backfill=options.backfill,
     )

@@ -123,6 +123,9 @@ class Entrance:
             lines.append(("try", 'smsquest simulate "hello quest"'))
         return Header(tuple(lines), footer_hint="Ctrl-C stops")
 
+    def catch_up(self) -> None:
+        """Record what came while nobody listened, where that was asked for."""
+
     def check(self) -> None:
         """Raise the `SmsquestError` that ends the run, if there is one."""
 

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 from smsquest_cli import console, events
 from smsquest_cli.diagnosis import choose_number, concern_about, route_of, titled
-from smsquest_cli.serving.entrances import SMS, STATUS, Entrance, Trust
 from smsquest_cli.journal import Journal
+from smsquest_cli.messages import OPT_OUT_KEYWORDS
 from smsquest_cli.pointing import Manner, Pointing, pointed_at
 from smsquest_cli.problems import NumberError, TunnelError
+from smsquest_cli.segments import segment
+from smsquest_cli.serving.entrances import SMS, STATUS, Entrance, Trust
 from smsquest_cli.tunnel import GivenUrl, NgrokSettings, NgrokTunnel, TunnelChange, self_test
 from smsquest_cli.twilio_api import TwilioGateway
 from smsquest_cli.views import Header
@@ -21,6 +23,7 @@ from smsquest_cli.webhook_urls import described
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import ExitStack
+    from datetime import timedelta
 
     from smsquest_cli.config import Settings
     from smsquest_cli.diagnosis import Route
@@ -46,6 +49,7 @@ class NumberEntrance(Entrance):
         via_service: bool = False,
         keep: bool = False,
         yes: bool = False,
+        backfill: timedelta | None = None,
     ) -> None:
         """Raises `CredentialsError` where there are none, `UsageError` for a *public_url*."""
         settings.rest_credentials()  # before anything is imported, bound or asked
@@ -59,6 +63,7 @@ class NumberEntrance(Entrance):
         self._via_service = via_service
         self._keep = keep
         self._yes = yes
+        self._backfill = backfill
         self._gateway = TwilioGateway(settings)
         self._journal = Journal(settings.home)
         self._route: Route | None = None
@@ -145,6 +150,30 @@ class NumberEntrance(Entrance):
         )
         watch.start()
         undone.callback(watching.set)
+
+    def catch_up(self) -> None:
+        """Record the messages of ``--backfill`` that no run here has received."""
+        if self._backfill is None:
+            return
+        since = datetime.now(UTC) - self._backfill
+        for message in reversed(self._gateway.messages(to=self.number, since=since)):
+            if message.direction != "inbound" or self._log.sids(message.sid):
+                continue
+            self.record(
+                events.Inbound(
+                    ts=message.sent or message.created or datetime.now(UTC),
+                    sid=message.sid,
+                    from_=message.from_ or "",
+                    to=message.to,
+                    body=message.body,
+                    method="POST",
+                    segments=message.segments or 1,
+                    encoding=segment(message.body).encoding,
+                    signature="unchecked",
+                    opt_out=OPT_OUT_KEYWORDS.get(message.body.strip().upper()),
+                    missed=True,
+                )
+            )
 
     def check(self) -> None:
         """Follow the tunnel where it went; raises `TunnelError` (T22) when it is lost for good."""

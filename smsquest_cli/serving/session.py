@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from smsquest_cli import console, events
 from smsquest_cli.eventlog import Entry
-from smsquest_cli.problems import ExpectationError, SmsquestError
+from smsquest_cli.problems import ExpectationError, SmsquestError, TunnelError
 from smsquest_cli.runs import Run, announced, write_private
 from smsquest_cli.server import bind
 from smsquest_cli.signals import Signals, Stopped
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from smsquest_cli.serving.entrances import Entrance, Trust
     from smsquest_cli.eventlog import EventLog, Stored
+    from smsquest_cli.serving.entrances import Entrance, Trust
     from smsquest_cli.views import View
     from smsquest_cli.webhooks import Receiver
 
@@ -65,6 +65,7 @@ class Counts:
     inbound: int = 0
     matching: int = 0
     replies: int = 0
+    repeated: set[str] = field(default_factory=set)  # messages that came again, until answered
     others: set[str] = field(default_factory=set)  # outbound messages that are no replies of ours
     problems: int = 0
 
@@ -113,6 +114,8 @@ class Session:
                     code = 0  # Ctrl-C of a run that put everything back is its normal end
             except SmsquestError as err:
                 code = err.exit_code
+                if isinstance(err, TunnelError):
+                    self._reason = "tunnel"
                 console.show_error(err, output=self._output)
             finally:
                 self._finish()
@@ -153,6 +156,8 @@ class Session:
         if self._output is not console.Output.JSON:  # what came before has been told on the way
             self._cursor = position
         self._view = shown.enter_context(make_view(self._output, header=self._entrance.header()))
+        with self._signals.interruptible():
+            self._entrance.catch_up()
 
     def _receive(self) -> None:
         """Show what comes until the goal is reached; raises what else ends the run."""
@@ -196,6 +201,10 @@ class Session:
                     counts.inbound += 1
                     if self._goal.match is None or self._goal.match.search(body):
                         counts.matching += 1
+                case events.Inbound(duplicate=True, sid=sid):
+                    counts.repeated.add(sid)
+                case events.Reply(in_reply_to=sid) if sid in counts.repeated:
+                    counts.repeated.discard(sid)
                 case events.Reply(messages=messages):
                     counts.replies += len(messages)
                 case events.Status(in_reply_to=None, sid=sid) | events.MessageState(sid=sid):
@@ -206,11 +215,11 @@ class Session:
     def _shortfall(self) -> dict[str, object]:
         """The words of E1: what was waited for, how long, and what came."""
         wanted = self._goal.until or 1
-        kind = "matching messages" if self._goal.match else "messages"
+        kind = "matching message" if self._goal.match else "message"
         return {
-            "expected": f"{wanted} {kind}" if wanted > 1 else f"one of the {kind}",
+            "expected": f"{wanted} {kind}{'s' * (wanted > 1)}",
             "seconds": f"{self._goal.timeout:g}",
-            "found": f"{self._counts.matching} came. {self._entrance.why_silent()}".strip(),
+            "found": f"{self._counts.matching} came. {self._entrance.why_silent()}",
         }
 
     def _finish(self) -> None:
