@@ -14,8 +14,11 @@ import pexpect
 import pytest
 from pretend_twilio import pretend_twilio
 
+from smsquest_cli.configuring import Wanted, apply, plan
+from smsquest_cli.diagnosis import route_of
 from smsquest_cli.events import Ready
 from smsquest_cli.journal import Entry, Journal
+from smsquest_cli.problems import NumberError
 from smsquest_cli.runs import Run, announced
 from smsquest_cli.sandbox import ACCOUNT_SID, NUMBER
 
@@ -124,6 +127,42 @@ def test_who_really_answers_is_shown(twilio, shown):
     assert [number for number, one in found.items() if one["free"]] == [NUMBER]
     assert next(iter(found)) == NUMBER  # free ones first
     assert list(found)[-1] == "+12025550105"  # without SMS
+
+
+def test_the_table_says_who_answers_and_whose_the_url_is(configure, twilio):
+    """In words, also where messages are dropped, or where nobody knows whose the URL is."""
+    account = twilio.account
+    for last, url in enumerate(
+        (SHOP, SHOP, SHOP, TUNNEL, "https://webhooks.twilio.com/v1/Flows/F")
+    ):
+        account.add_number(f"+1202555011{last}", sms_url=url)
+    account.add_number("+12025550115", sms=False)
+    account.add_service("void", "+12025550110")
+    app = account.add_application(friendly_name="bot", sms_url=NEW)
+    account.owned("+12025550111").sms_application_sid = app.sid
+    account.add_address("+12025550112")
+    done = configure(env={"COLUMNS": "200"})
+    lines = [line.split() for line in done.stdout.splitlines() if line.strip().startswith("+")]
+    rows = {number: " ".join(words) for number, *words in lines}
+
+    assert rows[NUMBER] == "Twilio's demo reply free to use"
+    assert rows["+12025550110"].startswith('dropped by the Messaging Service Service "void" (MG')
+    assert rows["+12025550111"] == f'POST {NEW} TwiML app "bot"'
+    assert rows["+12025550112"] == f"Conversations (webhook unused: {SHOP})"
+    assert rows["+12025550113"] == f"POST {TUNNEL} a tunnel"
+    assert rows["+12025550114"].endswith("Flows/F a Studio flow")
+    assert rows["+12025550115"] == "cannot receive SMS"
+
+
+def test_an_account_without_numbers_says_so(configure, tmp_path, environment):
+    """An empty table would look like a failure."""
+    with pretend_twilio(tmp_path) as twilio:
+        environment.update(twilio.environment, SMSQUEST_HOME=environment["SMSQUEST_HOME"])
+        twilio.account.numbers.clear()
+        done = configure()
+
+    assert done.returncode == 0
+    assert "no numbers" in done.stdout
 
 
 def test_what_is_running_at_the_url_is_shown(configure, twilio, home, journal, shown):
@@ -306,6 +345,15 @@ def test_a_dry_run_writes_nothing_and_says_what_would_be_asked(configure, twilio
     assert not journal.folder.exists()
 
 
+def test_a_conversations_address_is_warned_of(configure, twilio):
+    """N17: the number may be set and stay silent all the same."""
+    twilio.account.add_address(NUMBER)
+    done = configure(NUMBER, "--url", NEW)
+
+    assert done.returncode == 0
+    assert "warning[N17]" in done.stderr
+
+
 def test_what_is_so_already_is_left_alone(configure, twilio):
     """No question and no write."""
     twilio.number.sms_url = SHOP
@@ -412,6 +460,74 @@ def test_a_refusal_of_twilio_leaves_no_journal(configure, twilio, journal):
     assert journal.entries() == []
 
 
+def planned(twilio, journal, url=NEW):
+    """A gateway, and what it would take to have the number call *url*."""
+    gateway = twilio.gateway()
+    route = route_of(gateway, gateway.number(twilio.number.sid))
+    return gateway, plan(gateway, journal, route, Wanted(url=url))
+
+
+def test_who_was_quicker_is_not_overwritten(twilio, journal):
+    """What was shown and confirmed is what is replaced, or nothing is (N16)."""
+    gateway, change = planned(twilio, journal)
+    twilio.number.sms_url = SHOP
+
+    with pytest.raises(NumberError, match="N16"):
+        apply(gateway, journal, change)
+    assert twilio.number.sms_url == SHOP
+    assert journal.entries() == []
+
+
+def test_a_run_that_was_quicker_has_the_number(twilio, journal):
+    """The journal decides between two on this computer (M4)."""
+    gateway, change = planned(twilio, journal)
+    entry = left_behind(journal, twilio)
+
+    with pytest.raises(NumberError, match="M4"):
+        apply(gateway, journal, change)
+    assert journal.entries() == [entry]
+    assert twilio.updates() == []
+
+
+def test_a_change_that_twilio_does_not_show_is_an_error(twilio, journal, monkeypatch):
+    """N16; what was there stays in the journal, as nobody knows what will come."""
+    gateway, change = planned(twilio, journal)
+    monkeypatch.setattr(gateway, "set_number", lambda _sid, _fields: None)
+
+    with pytest.raises(NumberError, match="N16"):
+        apply(gateway, journal, change)
+    assert [entry.original_url for entry in journal.entries()] == [DEMO]
+
+
+def test_a_refusal_leaves_the_journal_of_the_killed_run(configure, twilio, journal):
+    """Its original is still to be put back."""
+    twilio.number.sms_url = TUNNEL
+    entry = left_behind(journal, twilio)
+    twilio.faults.add("POST", "/IncomingPhoneNumbers/", status=405)
+
+    assert configure(NUMBER, "--url", NEW).returncode == 4
+    assert journal.entries() == [entry]
+
+
+def test_setting_the_original_by_hand_is_restoring(configure, twilio, journal):
+    """Nothing waits then, and there is nothing to undo."""
+    twilio.number.sms_url = TUNNEL
+    left_behind(journal, twilio)
+    done = configure(NUMBER, "--url", SHOP, "--method", "GET")
+
+    assert done.returncode == 0, done.stderr
+    assert journal.entries() == journal.undoable() == []
+
+
+def test_a_services_fallback_is_not_ours_to_set(configure, twilio):
+    """U5: the option is about the number's own webhook."""
+    twilio.account.add_service("shop", NUMBER, inbound_request_url=SHOP)
+    done = configure(NUMBER, "--url", NEW, "--via-service", "--fallback-url", SHOP)
+
+    assert done.returncode == 2
+    assert "error[U5]" in done.stderr
+
+
 # here
 
 
@@ -496,13 +612,13 @@ def test_several_journals_need_a_name_or_all(configure, twilio, journal):
     twilio.number.sms_url = TUNNEL
     left_behind(journal, twilio)
     left_behind(journal, twilio, sid=other.sid, number=other.phone_number)
-    left_behind(
-        journal, twilio, sid="PN" + "9" * 32, number="+12025550199", account_sid="AC" + "9" * 32
-    )
+    for digit in "89":
+        sid, account = ("PN" + digit * 32, "AC" + digit * 32)
+        left_behind(journal, twilio, sid=sid, number=f"+1202555019{digit}", account_sid=account)
     unnamed = configure("--restore")
 
     assert unnamed.returncode == 5
-    assert "error[M7]: 3 numbers" in unnamed.stderr
+    assert "error[M7]: 4 numbers" in unnamed.stderr
     done = configure("--restore", "--all", "-o", "json")
     outcomes = {
         one["number"]: one["outcome"] for one in json.loads(done.stdout.split("\n")[0])["restored"]
@@ -511,8 +627,10 @@ def test_several_journals_need_a_name_or_all(configure, twilio, journal):
     assert outcomes == {
         NUMBER: "restored",
         "+12025550101": "restored",
+        "+12025550198": "failed",
         "+12025550199": "failed",
     }
+    assert done.stderr.count("error[M1]") == 2
     assert twilio.number.sms_url == other.sms_url == SHOP
 
 
