@@ -77,7 +77,7 @@ def test_a_conversation_reads_line_by_line(shown):
     ]
     assert lines[4] == (
         f"2026-11-22 10:00:13  ... {REPLY}  {PHONE}  delivered  "
-        "queued 0.0 s · sent 0.4 s · delivered 1.5 s"
+        "queued 0.0 · sent 0.4 · delivered 1.5 s"
     )
 
 
@@ -130,7 +130,7 @@ def test_an_inbound_line_says_what_is_special(shown, event, end):
             ),
             (
                 f"!!! {REPLY}  {PHONE}  failed 21610 Recipient has opted out  "
-                'queued 0.0 s · failed 0.4 s  "Your code"'
+                'queued 0.0 · failed 0.4 s  "Your code"'
             ),
         ),
         (

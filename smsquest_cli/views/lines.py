@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from smsquest_cli.eventlog import Stored
+    from smsquest_cli.events import Step
     from smsquest_cli.views import Header
 
 IN: Final = "-->"
@@ -99,9 +100,7 @@ class Lines:
         parts = [event.status]
         if event.error_code:
             parts.append(f"{event.error_code} {short(event.error_code)}")
-        steps = row.delivery.steps if row else ()
-        if len(steps) > 1:
-            parts.append(way(steps))
+        parts.append(_way(row.delivery.steps if row else ()))
         if event.duplicate:
             parts.append("(repeated)")
         elif event.stale:
@@ -136,7 +135,12 @@ def _state(event: MessageState) -> str:
     if event.error_code:
         status += f" {event.error_code} {event.error or short(event.error_code)}"
     mark = BAD if event.status in FAILURE else NEWS
-    return _about(mark, event.sid, peer, status, way(event.history), body)
+    return _about(mark, event.sid, peer, status, _way(event.history), body)
+
+
+def _way(steps: Sequence[Step]) -> str:
+    """The way of a message that has moved on since its first status."""
+    return way(steps) if len(steps) > 1 else ""
 
 
 def _rejected(event: Rejected) -> str:

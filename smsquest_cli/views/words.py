@@ -41,10 +41,9 @@ def happening(event: Number | Tunnel) -> str:
 
 
 def way(steps: Sequence[Step]) -> str:
-    """``queued 0.0 s · sent 0.4 s``: the statuses and when each was seen."""
-    return " · ".join(
-        f"{printable(step.status)} {max(step.elapsed_ms, 0) / 1000:.1f} s" for step in steps
-    )
+    """``queued 0.0 · sent 0.4 s``: the statuses and when each was seen; empty without *steps*."""
+    seen = [f"{printable(step.status)} {max(step.elapsed_ms, 0) / 1000:.1f}" for step in steps]
+    return " · ".join(seen) + (" s" if seen else "")
 
 
 def outcome(row: Row) -> str:
