@@ -15,9 +15,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pretend_twilio import pretend_twilio, served
 
+from smsquest_cli.checkup import Check, account, check_up, computer
 from smsquest_cli.console import Output
-from smsquest_cli.diagnosis import account_checks, local_checks
-from smsquest_cli.diagnosis.checkup import Check, check_up
 from smsquest_cli.events import Ready, SandboxAccount
 from smsquest_cli.journal import Entry, Journal
 from smsquest_cli.runs import Run, announced
@@ -37,7 +36,7 @@ def twilio(tmp_path):
 def doctor(twilio, tmp_path, monkeypatch):
     """What the doctor finds: ``doctor(NGROK_AUTHTOKEN="x")`` is the list of checks by id."""
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr(account_checks, "TwilioGateway", twilio.connected)
+    monkeypatch.setattr(account, "TwilioGateway", twilio.connected)
     for name in ("XDG_CONFIG_HOME", "HTTP_PROXY", "http_proxy"):
         monkeypatch.delenv(name, raising=False)
 
@@ -310,7 +309,7 @@ def test_a_private_address_is_out_of_twilios_reach(twilio, tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     number = PhoneNumber(sid="PN1", phone_number=NUMBER, sms_url="http://192.168.1.2/sms")
 
-    assert "[N9]" in account_checks._fault_at(Route(number=number), may_be_local=False)
+    assert "[N9]" in account._fault_at(Route(number=number), may_be_local=False)
     assert twilio.requests == []
 
 
@@ -479,7 +478,7 @@ def test_the_port(doctor, twilio, monkeypatch):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        monkeypatch.setattr(local_checks, "DEFAULT_PORT", port)
+        monkeypatch.setattr(computer, "DEFAULT_PORT", port)
         line = doctor()["port"].line
     assert line.startswith(f"port {port} is taken (")
     assert line.endswith("; another is used")

@@ -227,6 +227,26 @@ def test_archiving_sets_aside(journal, entry):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_a_change_for_good_can_be_undone(journal, entry):
+    """What was set on purpose waits nowhere, but the newest of it can be taken up again."""
+    first = replace(entry, started=NOW - timedelta(hours=1), original={"sms_url": ""})
+    other = replace(entry, sid=MG, original={"inbound_request_url": OLD})
+    assert journal.undoable() == []
+    for made in (first, entry, other):
+        journal.write(made, replacing=None)
+        journal.archive(made, journal_module.SET)
+    theirs = replace(entry, started=NOW + timedelta(hours=1))
+    journal.write(theirs, replacing=None)
+    journal.archive(theirs, "taken-over")
+
+    assert journal.entries() == []
+    assert {one.sid: one for one in journal.undoable()} == {PN: entry, MG: other}
+    journal.revive(entry)
+
+    assert journal.entry(PN) == entry
+    assert {one.sid: one for one in journal.undoable()} == {PN: first, MG: other}
+
+
 def test_a_password_in_a_url_is_not_shown(entry):
     """An entry shows none of the addresses in it."""
     assert repr(replace(entry, ours=("https://u:hush@x.example",))) == f"<Entry {PN} {NUMBER}>"

@@ -782,8 +782,8 @@ def test_a_number_of_another_account_is_not_asked_for(twilio, gateway, journal, 
 
     with pytest.raises(NotRestoredError, match="belongs to AC77…77, not to the account in use"):
         restore(gateway, journal.entries()[0], journal=journal)
-    with pytest.raises(NotRestoredError, match=r"AC00…00 at http://127\.0\.0\.1:1, not"):
-        restore(gateway, _at(crashed, "http://127.0.0.1:1"), journal=journal)
+    with pytest.raises(NotRestoredError, match=r"AC00…00 at http://127\.0\.0\.1:2, not"):
+        restore(gateway, _at(crashed, "http://127.0.0.1:2"), journal=journal)
 
     assert len(twilio.requests) == asked
 

@@ -27,8 +27,8 @@ def doctor(
     from datetime import UTC, datetime
     from pathlib import Path
 
+    from smsquest_cli.checkup import check_up
     from smsquest_cli.console import Output
-    from smsquest_cli.diagnosis.checkup import check_up
     from smsquest_cli.views.checkup import show_checkup
 
     invocation: Invocation = ctx.obj

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from smsquest_cli.diagnosis.choice import by_usefulness, choose_number, normalised, titled
+from smsquest_cli.diagnosis.menu import menu
 from smsquest_cli.diagnosis.routes import (
     Concern,
     Route,
@@ -18,6 +19,7 @@ __all__ = [
     "by_usefulness",
     "choose_number",
     "concern_about",
+    "menu",
     "named_service",
     "normalised",
     "route_of",

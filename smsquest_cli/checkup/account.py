@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from smsquest_cli import wire
+from smsquest_cli.checkup.checks import Check, trouble
 from smsquest_cli.credentials import masked
-from smsquest_cli.diagnosis.checkup import Check, trouble
-from smsquest_cli.diagnosis.choice import choose_number, titled
-from smsquest_cli.diagnosis.routes import Route, route_of
+from smsquest_cli.diagnosis import Route, choose_number, route_of, titled
 from smsquest_cli.explanations import short
 from smsquest_cli.problems import CredentialsError, SmsquestError, line_of
 from smsquest_cli.runs import running

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from smsquest_cli.diagnosis.checkup import Check, trouble
+from smsquest_cli.checkup.checks import Check, trouble
 from smsquest_cli.journal import Journal
 from smsquest_cli.problems import LocalError, TunnelError, line_of
 from smsquest_cli.runs import running
