@@ -17,6 +17,7 @@ from smsquest_cli import server
 from smsquest_cli.problems import LocalError
 from smsquest_cli.server import bind, owners
 
+STOPS_WITHIN = 2.0  # its own second, and another for a busy machine
 HELLO = (200, (("Content-Type", "text/plain"),), b"hello")
 
 
@@ -487,7 +488,7 @@ def test_it_stops_at_once_with_idle_and_half_open_connections():
             client.send(text)
         assert client.answer()[0] == 200
 
-    assert stopped_in(listening, echo, before=before) < 1
+    assert stopped_in(listening, echo, before=before) < STOPS_WITHIN
 
 
 def test_a_request_under_way_gets_its_answer():
@@ -527,7 +528,7 @@ def test_a_request_that_hangs_does_not_keep_it_from_stopping():
         assert started.wait(10)
 
     try:
-        assert stopped_in(listening, app, before=before) < 1
+        assert stopped_in(listening, app, before=before) < STOPS_WITHIN
     finally:
         release.set()
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import threading
 import time
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from threading import Event as Signal
 from typing import TYPE_CHECKING, Final
 
 from smsquest_cli.eventlog.queries import RARE
@@ -194,7 +194,7 @@ def _use_wal(connection: sqlite3.Connection) -> None:
         except sqlite3.OperationalError as err:
             if _code(err) not in _BUSY or time.monotonic() >= deadline:
                 raise
-            Signal().wait(0.02)
+            threading.Event().wait(0.02)
         else:
             return
 
