@@ -24,7 +24,7 @@ REASONS: Final[Mapping[str, tuple[str, int]]] = {
 }
 
 
-class Stopped(BaseException):  # noqa: N818 - like KeyboardInterrupt, not an error
+class Stopped(BaseException):  # like KeyboardInterrupt: not an error
     """A signal asked us to stop while `Signals.interruptible` code ran."""
 
 
