@@ -63,6 +63,24 @@ def journal(home):
     return Journal(home)
 
 
+@pytest.fixture
+def on_a_terminal(environment, tmp_path):
+    """Run the command on a terminal of its own: ``on_a_terminal("--url", URL)``."""
+
+    def run(*arguments):
+        return pexpect.spawn(
+            sys.executable,
+            ["-m", "smsquest_cli", "configure-number", *arguments],
+            env=environment,
+            cwd=str(tmp_path),
+            encoding="utf-8",
+            timeout=20,
+            dimensions=(24, 200),
+        )
+
+    return run
+
+
 def left_behind(journal, twilio, **fields):
     """The journal entry of a run that was killed while the number called `TUNNEL`."""
     entry = Entry(
@@ -277,20 +295,10 @@ def test_something_of_value_is_not_replaced_without_a_yes(configure, twilio):
 
 
 @pytest.mark.parametrize(("answer", "code", "url"), [("", 5, SHOP), ("y", 0, NEW)])
-def test_on_a_terminal_it_asks_and_the_default_is_no(
-    environment, twilio, tmp_path, answer, code, url
-):
+def test_on_a_terminal_it_asks_and_the_default_is_no(on_a_terminal, twilio, answer, code, url):
     """Before and after are on the screen with the question; without a yes nothing is written."""
     twilio.number.sms_url = SHOP
-    terminal = pexpect.spawn(
-        sys.executable,
-        ["-m", "smsquest_cli", "configure-number", NUMBER, "--url", NEW],
-        env=environment,
-        cwd=str(tmp_path),
-        encoding="utf-8",
-        timeout=20,
-        dimensions=(24, 200),
-    )
+    terminal = on_a_terminal(NUMBER, "--url", NEW)
     terminal.expect(r"before  POST https://api.shop.example/sms")
     terminal.expect(r"\[y/N\] ")
     assert twilio.updates() == []
@@ -458,6 +466,21 @@ def test_a_refusal_of_twilio_leaves_no_journal(configure, twilio, journal):
     assert refused.returncode == 4
     assert "error[W1]" in refused.stderr
     assert journal.entries() == []
+
+
+@pytest.mark.parametrize(("answer", "code", "url"), [("", 0, NEW), ("7", 5, DEMO)])
+def test_on_a_terminal_there_is_a_menu(on_a_terminal, twilio, answer, code, url):
+    """Free numbers first; the first is the default, and what is no choice changes nothing."""
+    twilio.account.add_number("+12025550101", friendly_name="shop", sms_url=SHOP)
+    terminal = on_a_terminal("--url", NEW)
+    terminal.expect(r"1  \+12025550100   Twilio's demo reply")
+    terminal.expect(r"2  \+12025550101 \(shop\)")
+    terminal.sendline(answer)
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+
+    assert terminal.exitstatus == code
+    assert twilio.number.sms_url == url
 
 
 def planned(twilio, journal, url=NEW):

@@ -161,7 +161,7 @@ class Task:
         """Before and after, the question, the change, and a look whether it is so."""
         from smsquest_cli import console
         from smsquest_cli.configuring import Wanted, apply, plan
-        from smsquest_cli.diagnosis import choose_number, route_of
+        from smsquest_cli.diagnosis import choose_number, menu, route_of
         from smsquest_cli.views.numbers import show_change
 
         settings = self._settings()
@@ -177,7 +177,7 @@ class Task:
         )
         journal = _journal(settings)
         with _connected(settings) as gateway:
-            chosen = choose_number(gateway, self.number or settings.number)
+            chosen = choose_number(gateway, self.number or settings.number, pick=menu())
             route = route_of(gateway, chosen)
             change = plan(gateway, journal, route, wanted)
             for problem in route.problems(at=datetime.now(UTC)):

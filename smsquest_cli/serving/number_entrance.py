@@ -8,11 +8,11 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
 
 from smsquest_cli import console, events
-from smsquest_cli.diagnosis import choose_number, concern_about, route_of, titled
+from smsquest_cli.diagnosis import choose_number, concern_about, menu, route_of
 from smsquest_cli.journal import Journal
 from smsquest_cli.messages import OPT_OUT_KEYWORDS
 from smsquest_cli.pointing import Manner, Pointing, pointed_at
-from smsquest_cli.problems import NumberError, TunnelError
+from smsquest_cli.problems import TunnelError
 from smsquest_cli.segments import segment
 from smsquest_cli.serving.entrances import SMS, STATUS, Entrance, Trust
 from smsquest_cli.tunnel import GivenUrl, NgrokSettings, NgrokTunnel, TunnelChange, self_test
@@ -21,14 +21,13 @@ from smsquest_cli.views import Header
 from smsquest_cli.webhook_urls import described
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from contextlib import ExitStack
     from datetime import timedelta
 
     from smsquest_cli.config import Settings
     from smsquest_cli.diagnosis import Route
     from smsquest_cli.eventlog import EventLog
-    from smsquest_cli.twilio_api import PhoneNumber
 
 RECHECK_SECONDS: Final = 30.0  # how often the number is read again while we serve
 NEW_TUNNEL_SECONDS: Final = 10.0
@@ -90,7 +89,7 @@ class NumberEntrance(Entrance):
         for note in self._settings.notes(at=now):
             if note.id != "C5":  # said when it was found out
                 self._tell(note)
-        number = choose_number(self._gateway, self._settings.number, pick=_picker())
+        number = choose_number(self._gateway, self._settings.number, pick=menu())
         route = route_of(self._gateway, number)
         if obstacle := route.obstacle(via_service=self._via_service):
             raise obstacle
@@ -261,21 +260,3 @@ class NumberEntrance(Entrance):
         while not stopping.wait(RECHECK_SECONDS):
             if not self._pointing.check():
                 return
-
-
-def _picker() -> Callable[[Sequence[PhoneNumber]], PhoneNumber] | None:
-    """Asks which number, where there is a terminal to ask on."""
-    if not console.can_ask():
-        return None
-
-    def pick(numbers: Sequence[PhoneNumber]) -> PhoneNumber:
-        choices = [f"{titled(number)}   {described(number.sms_url)}" for number in numbers]
-        index = console.choose("Which number?", choices)
-        if index is None:
-            raise NumberError(
-                "N1", count=len(numbers), account="this account",
-                candidates=", ".join(map(titled, numbers)),
-            )  # fmt: skip
-        return numbers[index]
-
-    return pick
