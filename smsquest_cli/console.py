@@ -52,6 +52,10 @@ _INVISIBLE: Final = frozenset(
         *range(0xE0000, 0xE1000),
     }
 )
+# What a terminal would obey, or a reader take for the end of a line; JSON can say it otherwise.
+_ESCAPED_IN_JSON: Final = re.compile(
+    "[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 # What stands for our own signs where a terminal has no such characters; each is as wide.
 _PLAIN_SIGNS: Final[Mapping[str, str]] = {
     **dict(zip("←→\u203a…·─\u00d7⟨⟩", "<>>~|-x<>", strict=True)),
@@ -174,8 +178,9 @@ def write_line(line: str) -> None:
 
 
 def print_json(value: object) -> None:
-    """*value* as one line of JSON on standard output, flushed."""
-    write_line(json.dumps(value, ensure_ascii=False))
+    """*value* as one line of JSON on standard output, flushed; harmless to a terminal as well."""
+    line = json.dumps(value, ensure_ascii=False)
+    write_line(_ESCAPED_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", line))
 
 
 def print_text(text: str) -> None:

@@ -36,7 +36,7 @@ def _most(character: str) -> int:
 
 def cells(text: str) -> int:
     """How many cells *text* takes at most."""
-    return len(text) if text.isascii() else sum(map(_most, text))
+    return len(text) if text.isascii() and text.isprintable() else sum(map(_most, text))
 
 
 def cut(text: str, width: int) -> str:
