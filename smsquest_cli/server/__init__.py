@@ -6,13 +6,14 @@ import errno
 import socket
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
 
 from smsquest_cli.problems import LocalError
 from smsquest_cli.server.owners import owner_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from smsquest_cli.server.quick import Quick
     from smsquest_cli.wire import WsgiApp
@@ -50,6 +51,16 @@ class Listening:
     def close(self) -> None:
         """Give the port up."""
         self._socket.close()
+
+
+def later(make: Callable[[], WsgiApp]) -> WsgiApp:
+    """An app that *make* makes when the first request comes: nothing waits for its imports."""
+    made = cache(make)
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        return made()(environ, start_response)
+
+    return app
 
 
 def bind(port: int | None) -> Listening:

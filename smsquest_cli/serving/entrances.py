@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from smsquest_cli.events import Event, SandboxAccount
 
 SANDBOX_TOKEN: Final = "0" * 32  # public on purpose: what signs where there is no account
+API_THREADS: Final = 24  # an app may call the API from inside its webhook
 SMS: Final = "/sms"
 STATUS: Final = "/status"
 
@@ -173,7 +174,7 @@ class SandboxEntrance(Entrance):
         """Start the pretend Twilio and its API, with its number pointed here."""
         from smsquest_cli.events import SandboxAccount
         from smsquest_cli.sandbox import PHONE, Sandbox
-        from smsquest_cli.server import bind
+        from smsquest_cli.server import bind, later
 
         super().open(undone, local_url, moved)
         token = self._settings.auth_token
@@ -186,7 +187,7 @@ class SandboxEntrance(Entrance):
         )
         api = bind(0)
         undone.callback(api.close)
-        undone.enter_context(api.serving(sandbox.app))
+        undone.enter_context(api.serving(later(lambda: sandbox.app), threads=API_THREADS))
         (number,) = sandbox.account.numbers.values()
         self.number, self.number_sid = number.phone_number, number.sid
         self.control_token = sandbox.control_token

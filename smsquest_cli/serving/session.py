@@ -18,7 +18,7 @@ from smsquest_cli import console, events
 from smsquest_cli.eventlog import Entry
 from smsquest_cli.problems import ExpectationError, SmsquestError, TunnelError
 from smsquest_cli.runs import Run, announced, write_private
-from smsquest_cli.server import bind
+from smsquest_cli.server import bind, later
 from smsquest_cli.signals import Signals, Stopped
 from smsquest_cli.views import make_view
 from smsquest_cli.webhooks import create_app
@@ -130,7 +130,7 @@ class Session:
         if listening.note is not None:
             entrance.tell("A1", severity="note", **listening.note)
         threads = FORWARDING_THREADS if self._forward_to else ANSWERING_THREADS
-        app = create_app(self._receiver)
+        app = later(lambda: create_app(self._receiver))
         undone.enter_context(listening.serving(app, threads=threads, quick=self._receiver))
         undone.callback(self._receiver.close)
         with self._signals.interruptible():
