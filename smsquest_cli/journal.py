@@ -46,6 +46,7 @@ FIELDS: Final[Mapping[str, Mapping[str, type]]] = {
     },
 }
 SET: Final = "set"  # the outcome of what was changed for good, by somebody who wanted it
+_NO_LINK: Final = getattr(os, "O_NOFOLLOW", 0)  # Windows has none
 _SID: Final = re.compile(r"(PN|MG)[0-9A-Za-z]{1,64}")
 
 
@@ -234,7 +235,7 @@ class Journal:
         """Hold the journal against other processes; raises `LocalError` (L4) for `OSError`."""
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+            handle = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT | _NO_LINK, 0o600)
             try:
                 _lock(handle)
                 yield
@@ -248,7 +249,7 @@ class Journal:
 def _write(path: Path, text: str) -> None:
     """Write *text* to *path* so that it survives whatever happens next: all of it or nothing."""
     scratch = path.with_suffix(".new")
-    handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _NO_LINK, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()

@@ -481,6 +481,27 @@ def test_a_folders_env_file_sends_no_credentials_to_another_computer(load, tmp_p
     assert load(LOGIN, env_file=tmp_path / "mine.env").twilio_url == "https://twilio.example"
 
 
+@pytest.mark.parametrize("path", ["ngrok", "./ngrok", "{here}/ngrok", "bin/../ngrok"])
+def test_a_folders_env_file_has_no_program_of_its_own_run(load, tmp_path, path):
+    """Nor can it have a program run that came with it."""
+    (tmp_path / "ngrok").write_text("#!/bin/sh")
+    line = f"PYNGROK_NGROK_PATH={path.format(here=tmp_path)}\n"
+
+    with pytest.raises(UsageError, match="a program outside this folder"):
+        load((), line)
+    (tmp_path / "mine.env").write_text(line)
+    assert load(env_file=tmp_path / "mine.env").ngrok_path
+
+
+@pytest.mark.parametrize("path", ["/opt/ngrok", "ngrok", "~/bin/ngrok"])
+def test_an_env_file_may_name_an_installed_agent(load, tmp_path, path):
+    """What is installed elsewhere on this computer is the user's own."""
+    assert load((), f"PYNGROK_NGROK_PATH={path}\n").ngrok_path == path
+    assert load({"PYNGROK_NGROK_PATH": f"{tmp_path}/ngrok"}).source_of("ngrok_path") == (
+        "environment"
+    )
+
+
 def test_the_state_folder_is_for_this_user_only(load, tmp_path):
     """It is made 0700; one that is there stays as it is."""
     home = load({"SMSQUEST_HOME": "deep/state"}).home

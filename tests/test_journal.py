@@ -319,6 +319,19 @@ def test_a_sid_is_not_a_path(journal, sid):
         journal.entry(sid)
 
 
+@pytest.mark.parametrize("name", [f"{PN}.new", ".lock"])
+def test_a_link_is_not_followed(journal, entry, tmp_path, name):
+    """Whoever may write into the folder cannot have another file of ours overwritten."""
+    (tmp_path / "precious").write_text("mine")
+    journal.folder.mkdir(parents=True)
+    (journal.folder / name).symlink_to(tmp_path / "precious")
+
+    with pytest.raises(LocalError, match="L4"):
+        journal.write(entry, replacing=None)
+
+    assert (tmp_path / "precious").read_text() == "mine"
+
+
 def test_a_folder_that_cannot_lock_still_works(journal, entry, monkeypatch):
     """Some network folders have no locks."""
     import fcntl

@@ -95,7 +95,7 @@ def load_settings(
         number=search.find("number"),
         ngrok_authtoken=_secret(search.find("ngrok_authtoken")),
         ngrok_domain=search.find("ngrok_domain"),
-        ngrok_path=search.find("ngrok_path"),
+        ngrok_path=_program(search, cwd, distrusted=None if env_file else dotenv),
         webhook_secret=_secret(search.find("webhook_secret")),
         twilio_url=_origin(search, distrusted=None if env_file else dotenv),
         profile=profile or (profiles.active if active in search.order else None),
@@ -202,6 +202,22 @@ def home_folder(given: str | None, cwd: Path) -> Path:
         home.parent.mkdir(parents=True, exist_ok=True)
         home.mkdir(mode=0o700, exist_ok=True)
     return home
+
+
+def _program(search: _Search, cwd: Path, *, distrusted: Source | None) -> str | None:
+    """The ngrok agent to run; raises `UsageError` (U6) for one that came with the folder.
+
+    A ``.env`` that merely lies in the folder (*distrusted*) must not have its neighbours run.
+    """
+    path = search.find("ngrok_path")
+    variable = VARIABLES["ngrok_path"]
+    if path and distrusted and search.found["ngrok_path"] == distrusted.where(variable):
+        file = (cwd / Path(path).expanduser()).resolve()
+        is_name = file == cwd.resolve() / path and not file.exists()  # looked for on the PATH
+        if file.is_relative_to(cwd.resolve()) and not is_name:
+            expected = "a program outside this folder; otherwise set it in the environment"
+            raise UsageError("U6", option=variable, value=path, expected=expected)
+    return path
 
 
 def _origin(search: _Search, *, distrusted: Source | None) -> str | None:
