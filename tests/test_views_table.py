@@ -457,9 +457,7 @@ def test_the_end_lists_no_more_than_fifty_messages():
     screen = Screen(100, 100)
 
     with screen.table:
-        for number in range(30):
-            screen.show(*exchange(number))
-        screen.show(stopped())
+        screen.show(*(event for number in range(30) for event in exchange(number)), stopped())
 
     assert screen.lines[-1] == "+10 more: smsquest log"
     assert sum(line.startswith(("← SM", "→ SN")) for line in screen.lines) == 50
