@@ -81,6 +81,19 @@ def on_a_terminal(environment, tmp_path):
     return run
 
 
+def a_run(url):
+    """A ``serve`` in this process that is reached at *url*."""
+    ready = Ready(
+        ts=datetime.now(UTC),
+        mode="public",
+        pid=os.getpid(),
+        webhook_url=url,
+        status_url=url,
+        local_url="http://127.0.0.1:1",
+    )
+    return Run("run", ready, "store")
+
+
 def left_behind(journal, twilio, **fields):
     """The journal entry of a run that was killed while the number called `TUNNEL`."""
     entry = Entry(
@@ -186,22 +199,10 @@ def test_an_account_without_numbers_says_so(configure, tmp_path, environment):
 def test_what_is_running_at_the_url_is_shown(configure, twilio, home, journal, shown):
     """A serve that runs is told from one that was killed."""
     twilio.number.sms_url = TUNNEL
-    ready = Ready(
-        ts=datetime.now(UTC),
-        mode="tunnel",
-        pid=os.getpid(),
-        number=NUMBER,
-        number_sid=twilio.number.sid,
-        webhook_url=TUNNEL,
-        status_url=TUNNEL,
-        local_url="http://127.0.0.1:1",
-        forward_to=None,
-        verify=True,
-        sandbox=None,
-    )
-    with announced(home, Run("run", ready, "store")):
-        assert shown()[NUMBER]["running"] == ready.pid
-        assert f"pid {ready.pid}" in " ".join(configure().stdout.split())
+    run = a_run(TUNNEL)
+    with announced(home, run):
+        assert shown()[NUMBER]["running"] == os.getpid()
+        assert f"pid {os.getpid()}" in " ".join(configure().stdout.split())
     left_behind(journal, twilio)
 
     assert shown()[NUMBER]["left_behind"] is True
@@ -554,6 +555,21 @@ def test_a_services_fallback_is_not_ours_to_set(configure, twilio):
 # here
 
 
+def test_here_is_the_running_serve_and_is_put_back_like_what_a_run_left(
+    configure, twilio, home, journal
+):
+    """The address goes when that serve stops, so it waits in the journal; nobody is alarmed."""
+    with announced(home, a_run(TUNNEL)):
+        done = configure("--url", "here")
+
+        assert done.returncode == 0, done.stderr
+        assert twilio.number.sms_url == TUNNEL
+        assert [(entry.kept, entry.url) for entry in journal.entries()] == [(True, TUNNEL)]
+        assert journal.stale() == []
+    assert configure("--restore", "--all").returncode == 0
+    assert twilio.number.sms_url == DEMO
+
+
 def test_here_is_the_running_sandbox_for_who_has_no_account(configure, serve):
     """Without credentials the account is that of the running sandbox."""
     listener = serve("--sandbox", "--port", "0")
@@ -564,7 +580,10 @@ def test_here_is_the_running_sandbox_for_who_has_no_account(configure, serve):
     assert gone.returncode == 0, gone.stderr
     assert done.returncode == 0, done.stderr
     assert ready["webhook_url"] in done.stdout
+    assert configure("--restore").returncode == 0
+    assert configure("--url", "here").returncode == 0
     assert listener.stop() == 0
+    assert configure("--restore").stderr == "nothing to restore\n"  # it went with the sandbox
 
 
 # Restoring
@@ -678,6 +697,8 @@ def test_a_number_of_a_live_run_is_refused(configure, twilio, journal):
         done = configure(*arguments)
         assert done.returncode == 5
         assert "error[M4]" in done.stderr
+    everything = configure("--restore", "--all")
+    assert (everything.returncode, everything.stderr) == (0, "nothing to restore\n")
     assert twilio.updates() == []
 
 

@@ -173,7 +173,7 @@ class Task:
             else _address(fallback_url, "--fallback-url", settings),
             fallback_method=fallback_method,
             via_service=via_service,
-            passing=url == HERE,
+            passing=url == HERE and not _in_a_sandbox(settings),
         )
         journal = _journal(settings)
         with _connected(settings) as gateway:
@@ -198,9 +198,13 @@ class Task:
         from smsquest_cli.twilio_api import TwilioGateway
         from smsquest_cli.views.numbers import by_hand, show_outcomes
 
-        settings = self.invocation.settings()
+        try:
+            settings = self._settings()
+            login = settings.rest_credentials()
+        except CredentialsError:  # said where there is something to put back
+            settings, login = self.invocation.settings(), None
         journal = _journal(settings)
-        entries = waiting(journal, self.number, every=every)
+        entries = waiting(journal, self.number, every=every, login=login)
         if not entries:
             console.say("nothing to restore")
         if self.dry_run:
@@ -236,6 +240,13 @@ def _connected(settings: Settings) -> TwilioGateway:
     from smsquest_cli.twilio_api import TwilioGateway
 
     return TwilioGateway(settings)
+
+
+def _in_a_sandbox(settings: Settings) -> bool:
+    """Whether the account is the running serve's own, which is gone when that stops."""
+    run = the_run(settings.home)
+    sandbox = run.ready.sandbox if run else None
+    return sandbox is not None and sandbox.api_url == settings.twilio_url
 
 
 def _journal(settings: Settings) -> Journal:

@@ -13,6 +13,7 @@ from smsquest_cli.webhook_urls import described, shown
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from smsquest_cli.credentials import RestCredentials
     from smsquest_cli.events import Event
     from smsquest_cli.journal import Entry, Journal
     from smsquest_cli.twilio_api import TwilioGateway
@@ -52,16 +53,26 @@ class Outcome:
         }
 
 
-def waiting(journal: Journal, number: str | None, *, every: bool) -> list[Entry]:
+def waiting(
+    journal: Journal, number: str | None, *, every: bool, login: RestCredentials | None
+) -> list[Entry]:
     """The entries to put back: of *number*, the only one there is, or with *every* all.
 
     What runs have left comes first; where they have left nothing, a change made on purpose can be
-    undone. Raises `NumberError` (M7) where several wait and none is named.
+    undone, if it was made with the account of *login*. Raises `NumberError`: M7 where several wait
+    and none is named, M4 where what is meant is in use by a run.
     """
-    left = journal.entries()
-    entries = left or ([] if every else journal.undoable())
+    held = journal.entries()
+    left = [entry for entry in held if not journal.is_live(entry)]
+    undoable = [entry for entry in journal.undoable() if login and _is_of(login, entry)]
     if number is not None:
-        return [one for one in (*left, *journal.undoable()) if _is_meant(number, one)][:1]
+        entries = [one for one in (*held, *undoable) if _is_meant(number, one)][:1]
+    elif every:
+        entries = left
+    else:
+        entries = left or held or undoable
+    for entry in entries:
+        journal.refuse_live(entry)
     if every or len(entries) < 2:  # noqa: PLR2004
         return entries
     listed = ", ".join(entry.number for entry in entries)
@@ -78,11 +89,8 @@ def put_back(
 ) -> Iterator[Outcome]:
     """Put back each of *entries*; one that fails stops none of the others.
 
-    *connect* gives Twilio's API, or raises `SmsquestError`. Raises `NumberError` (M4), before
-    anything is changed, where a run has one of them.
+    *connect* gives Twilio's API, or raises `SmsquestError`.
     """
-    for entry in entries:
-        journal.refuse_live(entry)
     for entry in entries:
         try:
             yield _put_back(connect, journal, entry, tell)
@@ -105,6 +113,10 @@ def _put_back(
         journal.revive(entry)
     done = restore(gateway, entry, journal=journal, manner=Manner(tell=tell, patience=PATIENCE))
     return Outcome(entry=entry, outcome="restored" if done else "left")
+
+
+def _is_of(login: RestCredentials, entry: Entry) -> bool:
+    return (login.account_sid, login.origin) == (entry.account_sid, entry.origin)
 
 
 def _is_meant(wanted: str, entry: Entry) -> bool:
