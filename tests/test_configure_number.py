@@ -219,6 +219,16 @@ def test_an_api_key_shows_the_same_and_says_what_it_cannot(configure, twilio):
     assert "warning[C5]" in done.stderr
 
 
+def test_where_nobody_could_look_is_said_once(configure, twilio):
+    """A Restricted key sees the numbers, and a warning that a service may answer for them."""
+    twilio.account.add_number("+12025550101", sms_url=SHOP)
+    twilio.faults.add("GET", "/v1/Services", status=405)
+    done = configure()
+
+    assert done.returncode == 0
+    assert done.stderr.count("warning[W1]") == 1
+
+
 def test_one_number_can_be_shown_alone_however_it_is_typed(configure, twilio):
     """Blanks, no plus, no country: the number is found; another is not, with the closest (N2)."""
     twilio.account.add_number("+12025550101", sms_url=SHOP)

@@ -131,7 +131,8 @@ class Task:
         from smsquest_cli.views.numbers import show_numbers
 
         settings = self._settings()
-        for note in settings.notes(at=datetime.now(UTC)):
+        now = datetime.now(UTC)
+        for note in settings.notes(at=now):
             console.show_problem(note)
         with _connected(settings) as gateway:
             account = gateway.account()
@@ -139,6 +140,8 @@ class Task:
             found = listed(
                 gateway, numbers, journal=_journal(settings), running=running(settings.home)
             )
+        for note in {note.line: note for one in found for note in one.notes(at=now)}.values():
+            console.show_problem(note)
         login = gateway.login
         kind = "API key" if login.by_key else "account SID + auth token"
         whose = [

@@ -11,17 +11,13 @@ from smsquest_cli.webhook_urls import described, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from smsquest_cli.diagnosis import Route
+    from smsquest_cli.events import Problem
     from smsquest_cli.journal import Entry, Journal
     from smsquest_cli.runs import Run
     from smsquest_cli.twilio_api import PhoneNumber, TwilioGateway
-
-ANSWERERS = {
-    "conversation": "conversations",
-    "service": "service",
-    "application": "application",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +28,17 @@ class Listed:
     run: Run | None = None
     entry: Entry | None = None
     left_behind: bool = False  # the run of the entry is gone, and it still calls that run
+
+    @property
+    def answers(self) -> str:
+        """Who answers: ``conversations``, ``service``, ``application`` or ``number``."""
+        route = self.route
+        places = (
+            ("conversations", route.address),
+            ("service", route.service),
+            ("application", route.application),
+        )
+        return next((name for name, place in places if place is not None), "number")
 
     @property
     def is_free(self) -> bool:
@@ -81,6 +88,11 @@ class Listed:
         words = {"tunnel": "a tunnel", "production": "", "none": "", "demo": ""}
         return words.get(route.owner.kind, route.owner.words)
 
+    def notes(self, *, at: datetime) -> list[Problem]:
+        """What the columns do not say: where nobody could look, and that a Region is meant."""
+        problems = self.route.problems(at=at)
+        return [problem for problem in problems if problem.id not in ("N6", "N17")]
+
     def to_json(self) -> dict[str, Any]:
         """The number for programs."""
         route, number = self.route, self.route.number
@@ -89,7 +101,7 @@ class Listed:
             "sid": number.sid,
             "name": number.name or None,
             "sms": number.sms,
-            "answers": ANSWERERS.get(route.answered_by, "number"),
+            "answers": self.answers,
             "url": shown(route.url) or None,
             "method": route.method,
             "owner": route.owner.kind,
