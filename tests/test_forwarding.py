@@ -418,14 +418,14 @@ def test_a_connection_that_ends_in_the_middle_is_no_answer(raw_app, forwarder):
 def test_a_server_with_one_thread_is_not_held_up(raw_app, forwarder):
     """It serves a connection until that ends: none is kept while another request waits for it."""
     app = raw_app()
-    one = forwarder(f"{app.url}/sms", answer_seconds=5)
+    one = forwarder(f"{app.url}/sms", answer_seconds=30)
     threads = [threading.Thread(target=lambda: statuses.append(answer(one).status)) for _ in "1234"]
     statuses = []
 
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(40)
 
     assert statuses == [200, 200, 200, 200]
     assert len(app.requests) == 4

@@ -57,6 +57,7 @@ class Entrance:
         self.sandbox: SandboxAccount | None = None
         self.control_token: str | None = None
         self.restored: bool | None = None
+        self.retry_after: float | None = None  # seconds after which `check` has something to do
         self.base_url = base_url or ""
         self._settings = settings
         self._log = log

@@ -12,7 +12,7 @@ from smsquest_cli.diagnosis import choose_number, concern_about, menu, route_of
 from smsquest_cli.journal import Journal
 from smsquest_cli.messages import OPT_OUT_KEYWORDS
 from smsquest_cli.pointing import Manner, Pointing, pointed_at
-from smsquest_cli.problems import TunnelError
+from smsquest_cli.problems import TunnelError, TwilioRefusedError
 from smsquest_cli.segments import segment
 from smsquest_cli.serving.entrances import SMS, STATUS, Entrance, Trust
 from smsquest_cli.tunnel import GivenUrl, NgrokSettings, NgrokTunnel, TunnelChange, self_test
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 RECHECK_SECONDS: Final = 30.0  # how often the number is read again while we serve
 NEW_TUNNEL_SECONDS: Final = 10.0
 GIVEN_URL_SECONDS: Final = 3.0
+RETRY_SECONDS: Final = 5.0  # between tries to point the number at a tunnel that moved
 GIVE_UP_COUNT: Final = 3  # so many signals end the tries to put the number back
 
 
@@ -70,6 +71,7 @@ class NumberEntrance(Entrance):
         self._signals = 0
         self._changes: SimpleQueue[TunnelChange] = SimpleQueue()
         self._moved: Callable[[str], None] = lambda _url: None
+        self._moved_to: str | None = None  # by the tunnel, and Twilio does not know it yet
         self._ms = 0.0
         self._original = ""
 
@@ -99,7 +101,7 @@ class NumberEntrance(Entrance):
         if entry is not None:
             self._journal.refuse_live(entry)
         ours = entry.ours if entry else ()
-        concern = concern_about(route, ours=ours, now=now)
+        concern = concern_about(route, ours=ours, others=self._others(route), now=now)
         if concern is not None and not self._yes and not console.ask(concern.question):
             console.say("nothing changed.")
             raise concern.error
@@ -180,21 +182,24 @@ class NumberEntrance(Entrance):
             try:
                 change = self._changes.get_nowait()
             except Empty:
-                return
+                break
             if change.state == "lost":
                 raise TunnelError("T22", reason=change.reason)
             if change.state == "changed":
-                self._follow(change.url)
+                self._moved_to = change.url
+        if self._moved_to is not None:
+            self._follow(self._moved_to)
 
     def header(self) -> Header:
         """What leads where, and what stopping does."""
         keeping = "leaves the number pointed here" if self._keep else "restores the number"
+        fate = "configure-number --restore" if self._keep else "put back when you stop"
         tunnel = f"{self.base_url}  (tested {self._ms:.0f} ms)"
         return Header(
             (
                 ("tunnel" if self.mode == "tunnel" else "address", tunnel),
                 ("number", f"{self.number}  POST {self.base_url}{SMS}"),
-                ("", f"before: {self._original} (saved; put back when you stop)"),
+                ("", f"before: {self._original} (saved; {fate})"),
                 ("status", f"{self.base_url}{STATUS}   (use as status_callback)"),
                 ("", ""),
                 ("", f"Ready. Text {self.number}."),
@@ -211,6 +216,13 @@ class NumberEntrance(Entrance):
         self._signals = count
         if self._pointing is not None and count < GIVE_UP_COUNT:
             console.say(f"still restoring {self.number} (10 s at most); a third Ctrl-C gives up")
+
+    def _others(self, route: Route) -> list[str]:
+        """The further numbers whose messages would come along, through the Messaging Service."""
+        if route.service is None:
+            return []
+        numbers = self._gateway.numbers_in(route.service.sid)
+        return [number for number in numbers if number != route.number.phone_number]
 
     def _sid(self, route: Route) -> str:
         return route.service.sid if route.service is not None else route.number.sid
@@ -249,10 +261,21 @@ class NumberEntrance(Entrance):
         self.record(events.Tunnel(ts=at, state=state, url=change.url or None))
 
     def _follow(self, url: str) -> None:
+        """Point the number at the tunnel's new address; tried again while Twilio is away."""
         self.base_url = url
         self._moved(url)
         if self._pointing is not None:
-            self._pointing.repoint(url + SMS)
+            try:
+                self._pointing.repoint(url + SMS)
+            except TwilioRefusedError as err:
+                if self.retry_after is None:  # said once, not at every try
+                    now = datetime.now(UTC)
+                    self.record(
+                        events.Problem(ts=now, id=err.id, severity="warning", line=err.line)
+                    )
+                self.retry_after = RETRY_SECONDS
+                return
+        self._moved_to = self.retry_after = None
 
     def _watch(self, stopping: threading.Event) -> None:
         """Read the number again from time to time: a colleague may have taken it over."""

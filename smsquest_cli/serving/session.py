@@ -178,7 +178,8 @@ class Session:
     def _patience(self) -> float:
         """How long to wait for news: until the view has something to catch up on."""
         due = self._view.due() if self._view is not None else None
-        return IDLE_SECONDS if due is None else due
+        waits = [wait for wait in (due, self._entrance.retry_after) if wait is not None]
+        return min([*waits, IDLE_SECONDS])
 
     def _show_news(self) -> None:
         """Everything recorded since the last look, counted and shown."""
