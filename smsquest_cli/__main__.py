@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
+
+INTERRUPTED = 130
 
 
 def main() -> None:
@@ -16,11 +20,18 @@ def main() -> None:
         case ["--help" | "-h"]:
             from smsquest_cli.overview import overview
 
-            print(overview())  # noqa: T201
+            with suppress(BrokenPipeError):  # | head
+                print(overview(), flush=True)  # noqa: T201
+                return
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return
-    from smsquest_cli.cli import run
+    try:
+        from smsquest_cli.cli import run
 
-    sys.exit(run(sys.argv[1:]))
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:  # while the imports were under way
+        code = INTERRUPTED
+    sys.exit(code)
 
 
 if __name__ == "__main__":

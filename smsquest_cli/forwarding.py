@@ -30,6 +30,7 @@ WAIT_SECONDS: Final = 9.8  # for an app that restarts: before a sender would cal
 ANSWER_SECONDS: Final = 15.0
 CONNECT_SECONDS: Final = 5.0
 RETRY_SECONDS: Final = 0.1
+RELATIVE: Final = "R8"  # a relative action
 EMPTY: Final = b'<?xml version="1.0" encoding="UTF-8"?>\n<Response/>\n'
 XML: Final = (("Content-Type", "text/xml; charset=utf-8"),)
 TEXT: Final = (("Content-Type", "text/plain; charset=utf-8"),)
@@ -105,7 +106,11 @@ class Forwarder:
             content_type=answer.header("Content-Type"),
             messages=tuple(OutgoingMessage(one.body, one.to, one.media) for one in messages),
         )
-        problems = [found.problem(at=at, sid=message.sid) for found in document.findings]
+        problems = [
+            found.problem(at=at, sid=message.sid)
+            for found in document.findings
+            if found.id != RELATIVE  # right, and the same at every message
+        ]
         return Answered(
             answer.status, _end_to_end(answer.headers), answer.body, reply, tuple(problems)
         )
@@ -120,7 +125,8 @@ class Forwarder:
         try:
             answer = self._exchange(sent, started, patient=patient)
         except ExchangeError as err:
-            return self._once(self._failure(sent, err, sid, _ms_since(started)))
+            failure = self._failure(sent, err, sid, _ms_since(started), callback=True)
+            return self._once(failure)
         if answer.status < 300:  # noqa: PLR2004
             self._told.clear()
             return ()
@@ -182,16 +188,22 @@ class Forwarder:
         return Answered(int(status), headers, body, reply, problems)
 
     def _failure(
-        self, sent: Request, err: ExchangeError, sid: str | None, ms: float
+        self,
+        sent: Request,
+        err: ExchangeError,
+        sid: str | None,
+        ms: float,
+        *,
+        callback: bool = False,
     ) -> list[Problem]:
-        """Why there was no answer; that nobody is there is said once until somebody is."""
+        """Why there was no answer; of callbacks to nobody that is said once until somebody is."""
         parts = urlsplit(sent.url)
         if err.kind == "timeout":
             return [self._problem("A7", sid, seconds=f"{ms / 1000:.1f}")]
         if err.kind not in _ABSENT:
             return [self._problem("A14", sid, sid=sid or "a callback", reason=err.detail)]
         with self._lock:
-            if _origin(sent.url) in self._absent or self._closing.is_set():
+            if self._closing.is_set() or (callback and _origin(sent.url) in self._absent):
                 return []
             self._absent.add(_origin(sent.url))
         return list(self._nobody(parts.hostname or "", parts.port or _port(parts.scheme), sid))

@@ -8,6 +8,7 @@ everything.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
 from smsquest_cli.events import Inbound, MessageState, Problem, Rejected, Reply, Status
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 KEEP: Final = 500  # rows; more than any window shows
 TIMES: Final = "\N{MULTIPLICATION SIGN}"
 APP_UNREACHABLE: Final = "T8"
+OVERLAP: Final = timedelta(seconds=10)  # within which callbacks of several replies may begin
 
 OPT_OUTS: Final = {"STOP": "opted out", "START": "opted in", "HELP": "asked for help"}
 _FIRST_ERROR: Final = 400  # of the HTTP statuses
@@ -192,7 +194,7 @@ class Inbox:
     def _status(self, event: Status) -> None:
         key = self._by_sid.get(event.sid)
         if key is None:
-            key = self._claim(event.sid, event.in_reply_to, event.to)
+            key = self._claim(event.sid, event.in_reply_to, event.to, at=event.ts)
         if key is None:
             key = self._unheard_of(event, known=event.previous is not None)
         row = self._rows[key]
@@ -207,7 +209,7 @@ class Inbox:
         """What ``send`` or Twilio's API tells; it brings the text as well."""
         key = self._by_sid.get(event.sid)
         if key is None:
-            key = self._claim(event.sid, event.in_reply_to, event.to, body=event.body)
+            key = self._claim(event.sid, event.in_reply_to, event.to, at=event.ts, body=event.body)
         if key is None:
             key = self._unheard_of(event, known=False)
         row = self._rows[key]
@@ -234,15 +236,25 @@ class Inbox:
             self._change(event.sid, lambda row: replace(row, trouble=row.trouble or event.id))
 
     def _claim(
-        self, sid: str, in_reply_to: str | None, peer: str | None, *, body: str | None = None
+        self,
+        sid: str,
+        in_reply_to: str | None,
+        peer: str | None,
+        *,
+        at: datetime,
+        body: str | None = None,
     ) -> int | None:
-        """The row of the reply that turns out to be *sid*: the first that may be, or None."""
+        """The row of the reply that turns out to be *sid*: the first that may be, or None.
+
+        Where nothing ties the two, it is the oldest of the replies to *peer* that are new: the
+        callbacks of an older one would have come long before.
+        """
         if in_reply_to:
             fitting = [key for key in self._replies.get(in_reply_to, ()) if key in self._unclaimed]
         else:
             fitting = [key for key in self._unclaimed if self._rows[key].peer == peer]
-            if body is None and len(fitting) != 1:
-                return None
+            if len(fitting) > 1:
+                fitting = [key for key in fitting if at - self._rows[key].at < OVERLAP] or fitting
         if body is not None:
             fitting = [key for key in fitting if self._rows[key].body == body]
         if not fitting:

@@ -31,8 +31,18 @@ class Stopped(BaseException):  # like KeyboardInterrupt: not an error
 class Signals:
     """What signals asked for since this was entered; the former handlers return on exit."""
 
-    def __init__(self, on_repeat: Callable[[int], None] = lambda _count: None) -> None:
-        """*on_repeat* is told the count of signals from the second one on, in the main thread."""
+    def __init__(
+        self,
+        on_repeat: Callable[[int], None] = lambda _count: None,
+        *,
+        to_the_end: bool = False,
+    ) -> None:
+        """*on_repeat* is told the count of signals from the second one on, in the main thread.
+
+        *to_the_end* means that only the end of the process comes after: once one has come, what
+        still comes changes nothing.
+        """
+        self._to_the_end = to_the_end
         self.reason: str | None = None
         self.exit_code = 0
         self.count = 0
@@ -53,6 +63,8 @@ class Signals:
         self, kind: type[BaseException] | None, err: BaseException | None, tb: TracebackType | None
     ) -> None:
         """Give the signals back to whoever had them."""
+        if self._to_the_end and self.reason is not None:
+            return
         for number, handler in self._former.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 

@@ -74,10 +74,11 @@ def test_it_runs_as_a_module_with_the_same_name(smsquest):
     assert smsquest("explain", "--help").stdout.startswith("Usage: smsquest explain")
 
 
-def test_a_reader_that_goes_away_ends_it_quietly(environment, tmp_path):
+@pytest.mark.parametrize("arguments", [("explain", "30007"), ("--help",)])
+def test_a_reader_that_goes_away_ends_it_quietly(environment, tmp_path, arguments):
     """``| head -1`` leaves no traceback."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "smsquest_cli", "explain", "30007"],
+        [sys.executable, "-m", "smsquest_cli", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=environment,

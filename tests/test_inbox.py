@@ -170,16 +170,15 @@ def test_a_callback_that_overtakes_the_answer_waits_for_its_text():
     assert inbox.totals.outbound == 1
 
 
-def test_a_callback_without_an_origin_belongs_to_the_only_reply_that_fits():
-    """With two open replies to the number it is nobody's, and has a row of its own."""
+def test_a_callback_without_an_origin_belongs_to_the_oldest_of_the_new_replies():
+    """Replies that overlap are told apart by their order."""
     one = folded(inbound(), reply("hi"), status("sent", re=None))
     two = folded(inbound(), reply("hi", "ho"), status("sent", re=None))
 
     assert [row.body for row in one.rows] == ["hello", "hi"]
     assert [(row.body, row.sid) for row in two.rows[1:]] == [
-        ("hi", None),
+        ("hi", "SM2"),
         ("ho", None),
-        ("", "SM2"),
     ]
 
 

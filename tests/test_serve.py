@@ -88,6 +88,27 @@ def test_a_signal_ends_it_with_its_code_and_last_record(serve, number, code, rea
     assert "Traceback" not in listener.stderr
 
 
+def test_a_second_ctrl_c_at_the_end_changes_nothing(serve):
+    """Whoever presses twice, quickly, still gets the clean stop."""
+    listener = serve("--sandbox", "--port", 0)
+    assert listener.ready
+
+    listener.send(signal.SIGINT)
+    listener.wait_for("stopped")
+    listener.send(signal.SIGINT)
+
+    assert listener.wait() == 0
+
+
+def test_no_verify_is_said_loudly(serve):
+    """The header says that anybody can send here."""
+    listener = serve("--sandbox", "--port", 0, "--no-verify")
+    assert listener.ready
+    listener.stop()
+
+    assert "NOT CHECKED" in listener.stderr
+
+
 def test_sigint_works_in_a_shells_background_job(environment, tmp_path):
     """A background job of a shell ignores SIGINT; a serve there still stops by it."""
     script = 'trap "" INT; exec "$0" -m smsquest_cli serve --sandbox --port 0 -o json'

@@ -199,7 +199,7 @@ class NumberEntrance(Entrance):
             (
                 ("tunnel" if self.mode == "tunnel" else "address", tunnel),
                 ("number", f"{self.number}  POST {self.base_url}{SMS}"),
-                ("", f"before: {self._original} (saved; {fate})"),
+                ("before", f"{self._original}  (saved; {fate})"),
                 ("status", f"{self.base_url}{STATUS}   (use as status_callback)"),
                 ("", ""),
                 ("", f"Ready. Text {self.number}."),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from smsquest_cli.eventlog import EventLog, Stored
     from smsquest_cli.serving.entrances import Entrance, Trust
-    from smsquest_cli.views import View
+    from smsquest_cli.views import Header, View
     from smsquest_cli.webhooks import Receiver
 
 IDLE_SECONDS: Final = 3600.0  # news wakes a run; this only bounds one wait
@@ -94,7 +94,7 @@ class Session:
         self._output = output
         self._forward_to = forward_to
         self._counts = Counts()
-        self._signals = Signals(entrance.insist)
+        self._signals = Signals(entrance.insist, to_the_end=True)
         self._view: View | None = None
         self._cursor = log.head()
         self._reason = "error"
@@ -155,9 +155,19 @@ class Session:
         undone.enter_context(announced(self._place.home, run))
         if self._output is not console.Output.JSON:  # what came before has been told on the way
             self._cursor = position
-        self._view = shown.enter_context(make_view(self._output, header=self._entrance.header()))
+        self._view = shown.enter_context(make_view(self._output, header=self._header()))
         with self._signals.interruptible():
             self._entrance.catch_up()
+
+    def _header(self) -> Header:
+        """The entrance's header, with who answers and how requests are known to be genuine."""
+        header = self._entrance.header()
+        more = [("app", f"{self._forward_to} gets every message")] if self._forward_to else []
+        if self._trust.verifier is None or self._entrance.sandbox is None:
+            more.append(("verify", self._trust.words))
+        labelled = sum(1 for label, _ in header.lines if label)
+        at = next((i for i, (label, _) in enumerate(header.lines) if not label), labelled)
+        return replace(header, lines=(*header.lines[:at], *more, *header.lines[at:]))
 
     def _receive(self) -> None:
         """Show what comes until the goal is reached; raises what else ends the run."""

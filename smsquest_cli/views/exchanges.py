@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlsplit
 
 from smsquest_cli import console, events
@@ -20,12 +20,29 @@ if TYPE_CHECKING:
     from smsquest_cli.sandbox import Exchange, SentMessage
 
 
-def problems_of(exchange: Exchange) -> list[Problem]:
-    """What is wrong with the answer, or worth knowing, as problem records."""
+FORBIDDEN: Final = 403
+LONGEST: Final = 120  # characters of a text in a line; --show-request shows all of it
+USUAL: Final = ("R8",)  # findings that most apps give: shown with --show-request only
+
+
+def problems_of(exchange: Exchange, *, usual: bool = True) -> list[Problem]:
+    """What is wrong with the answer, or worth knowing, as problem records.
+
+    A stranger's request that is refused is as it should be, and no problem.
+    """
     now = datetime.now(UTC)
+    request, answer = exchange.request, exchange.answer
+    if (
+        request
+        and request.header("X-Twilio-Signature") is None
+        and answer
+        and answer.status == FORBIDDEN
+    ):
+        return []
     return [
         Problem.of(finding.id, at=now, about=exchange.sid, **finding.values)
         for finding in exchange.findings
+        if usual or finding.id not in USUAL
     ]
 
 
@@ -42,7 +59,7 @@ class ExchangeLines:
         sid = short_sid(exchange.sid or "dropped")
         write(
             f"{self.handed_over}  {sid}  {printable(exchange.from_)} -> {printable(exchange.to)}"
-            f'  "{printable(exchange.body)}"'
+            f"  {_quoted(exchange.body)}"
         )
         if self.show_request:
             self._show_exchange(exchange)
@@ -54,7 +71,7 @@ class ExchangeLines:
         else:
             took = f"{answer.status}  {answer.ms:.0f} ms"
             write(f"{request.method} {_path(request.url)}  {took}   {_said(exchange)}")
-        for problem in problems_of(exchange):
+        for problem in problems_of(exchange, usual=self.show_request):
             console.show_problem(problem)
 
     def delivered(self, exchange: Exchange, messages: Sequence[SentMessage]) -> None:
@@ -151,5 +168,10 @@ def _path(url: str) -> str:
 
 
 def _said(exchange: Exchange) -> str:
-    texts = [f'"{printable(message.body)}"' for message in exchange.messages]
+    texts = [_quoted(message.body) for message in exchange.messages]
     return f"reply: {' '.join(texts)}" if texts else "no reply"
+
+
+def _quoted(text: str) -> str:
+    shown = printable(text)
+    return f'"{shown}"' if len(shown) <= LONGEST else f'"{shown[:LONGEST]}…"'

@@ -20,6 +20,9 @@ class Records:
         self._header = header
 
     def __enter__(self) -> Self:
+        """Say the header, on standard error."""
+        for label, text in self._header.lines if self._header else ():
+            console.say(f"{label:<10}{text}".rstrip())
         return self
 
     def __exit__(self, *_: object) -> None:
