@@ -6,6 +6,7 @@ import select
 import threading
 import time
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -36,8 +37,7 @@ class Connections:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._at_rest: dict[Origin, list[tuple[float, HTTPConnection]]] = {}
-        self._under_way: dict[Origin, set[int]] = {}  # by the order in which they began
-        self._count = 0
+        self._under_way: dict[Origin, set[_UnderWay]] = {}
         self._side_by_side: set[Origin] = set()
         self._closed = False
 
@@ -52,10 +52,11 @@ class Connections:
             origin = (parts.scheme, parts.netloc)
         except ValueError as err:
             raise ExchangeError("dns", f"not a URL: {request.url}") from err
-        with self._under_way_to(origin):
+        with self._under_way_to(origin) as this:
             if rested := self._rested(origin):
+                this.connected = time.monotonic()
                 try:
-                    return self._exchange(rested, request, origin, deadline)
+                    return self._exchange(rested, request, origin, deadline, this)
                 except ExchangeError as err:
                     if not isinstance(err.__cause__, ConnectionError):
                         raise
@@ -63,7 +64,8 @@ class Connections:
             if left <= 0:
                 raise ExchangeError("timeout", "no time left")
             fresh = wire.open_connection(parts, timeout=min(connect_timeout, left))
-            return self._exchange(fresh, request, origin, deadline)
+            this.connected = time.monotonic()
+            return self._exchange(fresh, request, origin, deadline, this)
 
     def close(self) -> None:
         """Close what rests, and from now on whatever has been used."""
@@ -75,31 +77,37 @@ class Connections:
             connection.close()
 
     @contextmanager
-    def _under_way_to(self, origin: Origin) -> Iterator[None]:
+    def _under_way_to(self, origin: Origin) -> Iterator[_UnderWay]:
+        this = _UnderWay(time.monotonic())
         with self._lock:
-            self._count += 1
-            number = self._count
-            self._under_way.setdefault(origin, set()).add(number)
+            self._under_way.setdefault(origin, set()).add(this)
         try:
-            yield
+            yield this
         finally:
             with self._lock:
-                others = self._under_way[origin]
-                others.discard(number)
-                if not others:
-                    del self._under_way[origin]
-                elif min(others) < number:
-                    self._side_by_side.add(origin)
+                self._ended(origin, this)
+
+    def _ended(self, origin: Origin, this: _UnderWay) -> None:
+        """Called with the lock held; a second time does nothing."""
+        others = self._under_way.get(origin, set())
+        others.discard(this)
+        if not others:
+            self._under_way.pop(origin, None)
 
     def _exchange(
-        self, connection: HTTPConnection, request: Request, origin: Origin, deadline: float
+        self,
+        connection: HTTPConnection,
+        request: Request,
+        origin: Origin,
+        deadline: float,
+        this: _UnderWay,
     ) -> Answer:
         try:
             answer = wire.exchange(connection, request, deadline=deadline)
         except BaseException:
             connection.close()
             raise
-        self._keep(connection, origin)
+        self._keep(connection, origin, this)
         return answer
 
     def _rested(self, origin: Origin) -> HTTPConnection | None:
@@ -114,16 +122,32 @@ class Connections:
                 return connection
             connection.close()
 
-    def _keep(self, connection: HTTPConnection, origin: Origin) -> None:
-        if connection.sock is None:  # one of both sides closes it
-            return
+    def _keep(self, connection: HTTPConnection, origin: Origin, this: _UnderWay) -> None:
+        """Let an answered connection rest, or end it where somebody else may wait for that."""
         with self._lock:
+            # Before the connection is closed: a request that is answered thanks to that must not
+            # find this one still under way, and take the server for one with several threads.
+            self._ended(origin, this)
+            others = self._under_way.get(origin, ())
+            if any(
+                other.connected is not None and other.connected < this.began for other in others
+            ):
+                self._side_by_side.add(origin)
             resting = self._at_rest.setdefault(origin, [])
-            alone = len(self._under_way[origin]) == 1 or origin in self._side_by_side
-            if alone and not self._closed and len(resting) < MOST_AT_REST:
+            alone = not others or origin in self._side_by_side
+            usable = connection.sock is not None  # None: one of both sides closes it
+            if usable and alone and not self._closed and len(resting) < MOST_AT_REST:
                 resting.append((time.monotonic(), connection))
                 return
         connection.close()
+
+
+@dataclass(slots=True, eq=False)
+class _UnderWay:
+    """A request that has no answer yet: when it began, and when it was on a connection."""
+
+    began: float
+    connected: float | None = None
 
 
 def _is_quiet(connection: HTTPConnection) -> bool:
