@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # Development servers close idle connections after a few seconds (gunicorn 2, Node 5): what has
 # rested longer is likelier to be closed than not.
 REST_SECONDS: Final = 1.8
+CLOSED_SECONDS: Final = 0.2  # until one knows that a request met a connection as it was closed
 MOST_AT_REST: Final = 64
 
 
@@ -44,8 +45,8 @@ class Connections:
     def send(self, request: Request, *, connect_timeout: float, deadline: float) -> Answer:
         """The answer to *request*, if it comes before *deadline* on ``time.monotonic()``.
 
-        A connection that the other side closed while it rested is replaced once. Redirects stay
-        unread. Raises `ExchangeError`.
+        A connection that the other side closed while it rested is replaced once; what the app may
+        have begun to handle is not sent again. Redirects stay unread. Raises `ExchangeError`.
         """
         try:
             parts = urlsplit(request.url)
@@ -58,7 +59,9 @@ class Connections:
                 try:
                     return self._exchange(rested, request, origin, deadline, this)
                 except ExchangeError as err:
-                    if not isinstance(err.__cause__, ConnectionError):
+                    took = time.monotonic() - this.connected
+                    closed = isinstance(err.__cause__, ConnectionError) and not err.begun
+                    if not closed or took > CLOSED_SECONDS:
                         raise
             left = deadline - time.monotonic()
             if left <= 0:

@@ -73,12 +73,16 @@ class Answer:
 
 
 class ExchangeError(Exception):
-    """No answer: ``kind`` is refused, dns, tls, connect-timeout, timeout or protocol."""
+    """No answer: ``kind`` is refused, dns, tls, connect-timeout, timeout or protocol.
 
-    def __init__(self, kind: str, detail: str) -> None:
+    ``begun`` says whether a part of one came.
+    """
+
+    def __init__(self, kind: str, detail: str, *, begun: bool = False) -> None:
         super().__init__(f"{kind}: {detail}")
         self.kind = kind
         self.detail = detail
+        self.begun = begun
 
 
 def send(request: Request, *, connect_timeout: float = 5.0, timeout: float = 15.0) -> Answer:
@@ -134,6 +138,7 @@ def exchange(
     """
     started = time.monotonic()
     connection.response_class = partial(_Response, deadline=deadline)  # type: ignore[assignment]
+    begun = False
     try:
         _bound(connection.sock, deadline)
         names = {name.lower() for name, _ in request.headers}
@@ -149,14 +154,16 @@ def exchange(
             connection.putheader("Content-Length", str(len(request.body)))
         connection.endheaders(request.body or None)
         response = connection.getresponse()
+        begun = True
         with closing(response):  # which leaves the connection open for the next exchange
             body = _read(response)
         if len(body) > MAX_ANSWER:
             connection.close()
     except TimeoutError as err:
-        raise ExchangeError("timeout", f"no answer in {deadline - started:.3g} s") from err
+        words = f"no answer in {deadline - started:.3g} s"
+        raise ExchangeError("timeout", words, begun=begun) from err
     except (http.client.HTTPException, OSError, ValueError) as err:
-        raise ExchangeError("protocol", _words(err)) from err
+        raise ExchangeError("protocol", _words(err), begun=begun) from err
     ms = (time.monotonic() - started) * 1000
     return Answer(response.status, tuple(response.getheaders()), body, ms)
 

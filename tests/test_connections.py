@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import threading
 import time
 
@@ -61,6 +62,37 @@ def test_a_connection_that_breaks_in_use_is_replaced_once(connections):
 
     assert answers == [b"ok", b"ok"]
     assert len(requests) == 3
+
+
+@pytest.mark.parametrize(
+    "last_words", [b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nbeg", None], ids=["half", "late"]
+)
+def test_what_an_app_has_in_hand_is_not_sent_again(connections, monkeypatch, last_words):
+    """An app that answered by half, or took its time and died, may have acted on the request."""
+    if last_words is None:
+        monkeypatch.setattr("smsquest_cli.connections.CLOSED_SECONDS", -1.0)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        requests = []
+
+        def serve():
+            connection, _ = listener.accept()
+            with connection:
+                requests.append(connection.recv(4096))
+                connection.sendall(ANSWER)
+                requests.append(connection.recv(4096))
+                connection.sendall(last_words or b"")
+                reset = struct.pack("ii", 1, 0)  # as when a process is killed
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+
+        server = threading.Thread(target=serve)
+        server.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        assert send(connections, url).body == b"ok"
+        with pytest.raises(ExchangeError, match="protocol"):
+            send(connections, url)
+        server.join(5)
+
+    assert len(requests) == 2
 
 
 def test_after_closing_nothing_is_kept():
