@@ -36,6 +36,11 @@ class Reply:
         return self.exchange.sid or ""
 
     @property
+    def sids(self) -> tuple[str, ...]:
+        """The SIDs of the messages that go back to the phone."""
+        return self.exchange.replies
+
+    @property
     def messages(self) -> tuple[TwimlMessage, ...]:
         """The messages that go back to the phone, each with its ``body``, ``media`` and ``to``."""
         return self.exchange.messages
@@ -104,24 +109,28 @@ class Box:
         )
         return Reply(exchange)
 
-    def statuses(self, reply: Reply, message: int = 0) -> list[str]:
+    def statuses(self, reply: Reply | str, message: int = 0) -> list[str]:
         """Let *reply* be delivered, its statuses called back: those of its *message*, in order.
 
-        ``sending`` is left out, for Twilio tells nobody of it.
+        *reply* may also be the SID of a message that the app sent. ``sending`` is left out, for
+        Twilio tells nobody of it.
         """
-        sids = reply.exchange.replies
+        sids = _sids(reply)
         self.sandbox.carrier.settle(SETTLE_SECONDS, sids)
-        (sent,) = self.sandbox.carrier.states([sids[message]])
-        return [status for status in sent.history if status != "sending"]
+        found = self.sandbox.carrier.states([sids[message]])
+        if not found:
+            raise ValueError(f"there is no message {sids[message]}")
+        return [status for status in found[0].history if status != "sending"]
 
     def deliver(
-        self, reply: Reply | None, scenario: str, error_code: int | None = None
+        self, reply: Reply | str | None, scenario: str, error_code: int | None = None
     ) -> list[str]:
         """Let the delivery of *reply*, or of the next one if it is None, go as *scenario* says.
 
         The scenarios are those of ``smsquest simulate``: ``undelivered``, ``failed``, ``sent``,
-        ``out-of-order``, ``duplicate``, ``lost``, ``delivered``. Gives the `statuses` of *reply*.
-        Raises `ValueError` where *reply* has been delivered before.
+        ``out-of-order``, ``duplicate``, ``lost``, ``delivered``. *reply* may also be the SID of a
+        message that the app sent. Gives the `statuses` of *reply*. Raises `ValueError` where it has
+        been delivered before.
         """
         from smsquest_cli.sandbox import Scenario
 
@@ -130,10 +139,22 @@ class Box:
         if reply is None:
             self._next = wanted
             return []
-        for sid in reply.exchange.replies:
+        for sid in _sids(reply):
             if not self.sandbox.carrier.reroute(sid, wanted):
-                raise ValueError(f"the reply to {reply.sid} has been delivered before")
+                raise ValueError(f"{sid} is no message that is on its way: delivered before?")
         return self.statuses(reply)
+
+    def reorder(self, reply: Reply | str | None = None) -> list[str]:
+        """Let the status callbacks of *reply*, or of the next one, arrive in reverse order."""
+        return self.deliver(reply, "out-of-order")
+
+
+def _sids(reply: Reply | str) -> Sequence[str]:
+    """The SIDs of the messages that *reply* is."""
+    sids = (reply,) if isinstance(reply, str) else reply.sids
+    if not sids:
+        raise ValueError("the app replied with no message")
+    return sids
 
 
 @pytest.fixture

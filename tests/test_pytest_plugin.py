@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import time
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -87,9 +88,47 @@ def test_callbacks_can_come_in_disorder(smsquest_sandbox):
     app = an_app()
     box = smsquest_sandbox(app)
 
-    box.deliver(box.send("x"), "out-of-order")
-
+    box.reorder(box.send("now"))
     assert app.statuses == ["delivered", "sent", "queued"]
+
+    box.reorder()
+    assert box.statuses(box.send("next")) == ["queued", "sent", "delivered"]
+    assert app.statuses[3:] == ["delivered", "sent", "queued"]
+
+
+def test_a_message_may_be_named_by_its_sid(smsquest_sandbox):
+    """Whoever keeps SIDs, as apps do, need not keep replies."""
+    app = an_app()
+    box = smsquest_sandbox(app)
+    (sid,) = box.send("x").sids
+
+    assert box.deliver(sid, "failed", 30007) == box.statuses(sid) == ["queued", "failed"]
+    with pytest.raises(ValueError, match="no message SM1"):
+        box.statuses("SM1")
+
+
+def test_a_message_costs_little(smsquest_sandbox):
+    """Less than 50 ms from the text to the last status callback, so that tests may send many."""
+    box = smsquest_sandbox(an_app())
+    times = []
+    for _ in range(5):
+        started = time.perf_counter()
+        box.statuses(box.send("x"))
+        times.append(time.perf_counter() - started)
+
+    assert min(times) < 0.05
+
+
+def test_no_reply_has_no_delivery(smsquest_sandbox):
+    """Said, and not an index error inside."""
+    app = Flask("app")
+    app.post("/sms")(lambda: ("", 204))
+    box = smsquest_sandbox(app)
+    reply = box.send("x")
+
+    for wrong in (box.statuses, box.reorder):
+        with pytest.raises(ValueError, match="no message"):
+            wrong(reply)
 
 
 def test_what_was_delivered_is_not_delivered_otherwise(smsquest_sandbox):
