@@ -34,12 +34,16 @@ _MISSING: Final = (404, 405)  # nothing takes this method there
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one check found: ``state`` is ok, problem or skipped; ``fix`` what to do about it."""
+    """What one check found: ``state`` is ok, problem or skipped; ``fix`` what to do about it.
+
+    ``problem`` is the id of the catalogue that says more, where there is one.
+    """
 
     id: str
     title: str
     state: str
     line: str
+    problem: str | None = None
     fix: str | None = None
     ms: float = 0.0
 
@@ -50,7 +54,15 @@ class Verdict:
 
     state: str
     line: str
-    fix: str | None = None
+    problem: str | None = None
+    advice: str | None = None  # where the catalogue's does not fit
+
+    @property
+    def fix(self) -> str | None:
+        """What to do about it."""
+        if self.advice or not self.problem:
+            return self.advice
+        return catalogue()[self.problem].next_step
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +151,15 @@ def check(
             why = bench.skip or (one.needs_trust and bench.refuses and "see the first check")
             verdict = Verdict("skipped", why) if why else one.run(bench)
             ms = (time.monotonic() - started) * 1000
-            yield Result(one.id, one.title, verdict.state, verdict.line, verdict.fix, round(ms, 1))
+            yield Result(
+                one.id,
+                one.title,
+                verdict.state,
+                verdict.line,
+                verdict.problem,
+                verdict.fix,
+                round(ms, 1),
+            )
     finally:
         bench.close()
 
@@ -152,9 +172,7 @@ def _signed(bench: Bench) -> Verdict:
     answer = exchange.answer
     if answer is None:
         bench.skip = "not reachable"
-        return Verdict(
-            "problem", f"no answer: {exchange.detail}", "Start the app; look at the URL."
-        )
+        return _unanswered(exchange)
     if answer.status in _MISSING:
         by_get = bench.text("hello from smsquest check", method="GET")
         if by_get.answer is not None and by_get.answer.status not in _MISSING:
@@ -208,9 +226,9 @@ def _repeated(bench: Bench) -> Verdict:
     try:
         answer = bench.again(request)
     except wire.ExchangeError as err:
-        return Verdict("problem", f"the second time no answer: {err.detail}", _REPEATED)
+        return Verdict("problem", f"the second time no answer: {err.detail}", "S8")
     if answer.status >= 400:  # noqa: PLR2004
-        return Verdict("problem", f"{answer.status} the second time", _REPEATED)
+        return Verdict("problem", f"{answer.status} the second time", "S8")
     return Verdict("ok", f"{before.status}, then {answer.status}")
 
 
@@ -242,7 +260,7 @@ def _statuses(bench: Bench) -> Verdict:
     ]
     if bad:
         fix = "Answer every status callback with 200 or 204, whatever came before it."
-        return Verdict("problem", f"{len(bad)} of {len(found)} refused: {bad[0]}", fix)
+        return Verdict("problem", f"{len(bad)} of {len(found)} refused: {bad[0]}", "D2", fix)
     return Verdict("ok", f"{len(found)} callbacks, late and repeated ones too")
 
 
@@ -252,11 +270,9 @@ def _in_time(bench: Bench) -> Verdict:
     line = f"the slowest of {len(bench.sent)} took {slowest:.0f} ms"
     if late or slowest >= SLOW_MS:
         line += f", {late} gave no answer" if late else ""
-        return Verdict("problem", line, catalogue()["A7"].next_step)
+        return Verdict("problem", line, "A7")
     return Verdict("ok", line)
 
-
-_REPEATED: Final = catalogue()["S8"].next_step
 
 CHECKS: Final = (
     Check("signed", "a signed request is accepted", _signed),
@@ -288,18 +304,17 @@ def _accepted(exchange: Exchange) -> Verdict:
     graver = [found for found in exchange.findings if found.severity == "error"]
     milder = [found for found in exchange.findings if found.severity == "warning"]
     if answer is None:
-        return Verdict("problem", f"no answer: {exchange.detail}", _next_step("A14"))
+        return _unanswered(exchange)
     took = f"{answer.status}, {answer.ms:.0f} ms"
     if answer.status in REFUSALS:
         by_get = exchange.request is not None and exchange.request.method == "GET"
-        fix = _next_step("S5" if by_get else "S10")
-        return Verdict("problem", f"{took}: {excerpt(answer)}", fix)
+        return Verdict("problem", f"{took}: {excerpt(answer)}", "S5" if by_get else "S10")
     if exchange.error is not None or graver:
         found = next(iter(graver or milder), None)
         why = found.line if found else f"Twilio cannot use it ({exchange.error})"
         if found and found.id == "A11":
             why = excerpt(answer)
-        return Verdict("problem", f"{took}: {why}", _next_step(found.id) if found else None)
+        return Verdict("problem", f"{took}: {why}", found.id if found else None)
     said = " ".join(f'"{message.body}"' for message in exchange.messages) or "no reply"
     notes = "".join(f"; {found.line}" for found in milder)
     return Verdict("ok", f"{took}: {said}{notes}")
@@ -308,19 +323,22 @@ def _accepted(exchange: Exchange) -> Verdict:
 def _refused(exchange: Exchange) -> Verdict:
     answer = exchange.answer
     if answer is None:
-        return Verdict("problem", f"no answer: {exchange.detail}", _next_step("A14"))
+        return _unanswered(exchange)
     if answer.status in REFUSALS:
         return Verdict("ok", f"{answer.status}, {answer.ms:.0f} ms")
-    fix = "Check X-Twilio-Signature (RequestValidator) before anything else, and answer 403."
-    return Verdict("problem", f"{answer.status} instead of 403", fix)
+    return Verdict("problem", f"{answer.status} instead of 403", "S11")
 
 
-def _next_step(problem_id: str) -> str:
-    return catalogue()[problem_id].next_step
+def _unanswered(exchange: Exchange) -> Verdict:
+    """An app that gave no answer: nobody is there, or it took too long, or it broke."""
+    failure, line = exchange.visits[0].fetch.hops[-1].failure, f"no answer: {exchange.detail}"
+    if failure in ("refused", "connect-timeout", "dns"):
+        return Verdict("problem", line, "T8", "Start the app; look at the URL.")
+    return Verdict("problem", line, "A7" if failure == "timeout" else "A14")
 
 
 def _accepts_instead(bench: Bench, exchange: Exchange) -> tuple[str, str] | None:
-    """With which wrong signature the app accepts a request, in words, and what to do; or None."""
+    """With which wrong signature the app accepts a request, in words, and the problem; or None."""
     request = exchange.request
     if request is None:
         return None
@@ -342,7 +360,7 @@ def _accepts_instead(bench: Bench, exchange: Exchange) -> tuple[str, str] | None
         except wire.ExchangeError:
             return None
         if answer.status < 300:  # noqa: PLR2004
-            return words, _next_step(problem_id)
+            return words, problem_id
     return None
 
 

@@ -126,6 +126,7 @@ def test_a_handler_that_trusts_everybody_is_found_out():
     assert problems(results) == ["unsigned", "tampered", "other-account"]
     assert "200 instead of 403" in results["unsigned"].line
     assert "RequestValidator" in results["unsigned"].fix
+    assert results["unsigned"].problem == "S11"
 
 
 def test_a_handler_that_checks_only_that_there_is_a_signature_is_found_out():
@@ -248,6 +249,7 @@ def test_where_nobody_is_one_check_fails_and_the_rest_is_skipped():
 
     assert problems(results) == ["signed"]
     assert set(states(results).values()) == {"problem", "skipped"}
+    assert (results["signed"].problem, results["unsigned"].line) == ("T8", "not reachable")
 
 
 def test_a_slow_answer_is_found():
@@ -289,7 +291,7 @@ def test_the_command_shows_what_held(smsquest_here):
     told = json.loads(document.stdout)
     assert told["url"] == url
     assert {one["state"] for one in told["checks"]} == {"ok"}
-    assert set(told["checks"][0]) == {"id", "title", "state", "line", "fix", "ms"}
+    assert set(told["checks"][0]) == {"id", "title", "state", "line", "problem", "fix", "ms"}
     assert "sandbox token" in lines.stderr
 
 
@@ -304,6 +306,8 @@ def test_the_command_fails_where_a_check_does(smsquest_here):
     suite = ET.fromstring(junit.stdout).find("testsuite")
     assert (suite.get("tests"), suite.get("failures")) == ("12", "3")
     failures = [case.get("name") for case in suite if case.find("failure") is not None]
+    assert {failure.get("type") for failure in suite.iter("failure")} == {"S11"}
+    assert all("fix [S11]: " in failure.text for failure in suite.iter("failure"))
     assert failures == [
         one.title for one in CHECKS if one.id in ("unsigned", "tampered", "other-account")
     ]

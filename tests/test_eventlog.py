@@ -152,6 +152,17 @@ def test_the_raw_request_is_kept_byte_for_byte(log):
     assert log.request_of("SM" + "9" * 32) is None
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.dictionaries(st.from_regex(r"[A-Za-z-]+", fullmatch=True), st.text(max_size=9)))
+def test_any_headers_are_kept(log, headers):
+    """Whatever a header holds comes back in its place; of a line end a blank is left."""
+    sid = f"SM{log.head()}"
+    log.append(Entry(inbound(sid), replace(REQUEST, headers=tuple(headers.items()))))
+
+    kept = [(name, value.replace("\n", " ")) for name, value in headers.items()]
+    assert log.request_of(sid).headers == tuple(kept)
+
+
 def test_the_request_of_a_message_is_twilios_own_and_of_callbacks_the_newest(log):
     """A replay does not take the place of the original; a delivery is told by its last callback."""
     again = replace(REQUEST, body=b"edited")

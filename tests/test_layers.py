@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -57,7 +58,13 @@ def modules_loaded_by(*arguments: str) -> set[str]:
         "main()\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=30
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+        # A measurement of coverage would load modules of its own.
+        env={name: value for name, value in os.environ.items() if "COVERAGE" not in name},
     )
     return set(done.stderr.splitlines()[-1].split())
 

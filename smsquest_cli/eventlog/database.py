@@ -42,7 +42,7 @@ MIGRATIONS: Final = (
             sender TEXT,
             recipient TEXT,
             record TEXT NOT NULL,    -- the JSON record
-            request TEXT,            -- JSON: method, URL, headers
+            request TEXT,            -- method and URL, then the headers, a line each
             body BLOB
         )
         """,

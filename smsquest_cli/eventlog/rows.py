@@ -55,7 +55,7 @@ def row_of(
         column(numbers[0]),
         column(numbers[1]),
         _encode(to_record(event)),
-        None if request is None else _encode([request.method, request.url, request.headers]),
+        None if request is None else _head_of(request),
         None if request is None else request.body,
     )
 
@@ -68,10 +68,22 @@ def event_of(record: str) -> Event | None:
         return None
 
 
-def request_of(request: str, body: bytes) -> Request:
+def request_of(head: str, body: bytes) -> Request:
     """The raw request of a row."""
-    method, url, headers = json.loads(request)
-    return Request(method, url, tuple((name, value) for name, value in headers), body)
+    first, *lines = head.split("\n")
+    method, _, url = first.partition(" ")
+    headers = [line.partition(": ") for line in lines]
+    return Request(method, url, tuple((name, value) for name, _, value in headers), body)
+
+
+def _head_of(request: Request) -> str:
+    """Method, URL and headers, a line each."""
+    lines = [f"{request.method} {request.url}"]
+    lines += [f"{name}: {value}" for name, value in request.headers]
+    head = "\n".join(lines)
+    if head.count("\n") >= len(lines):  # no server lets a line end through; no harm if one does
+        head = "\n".join([" ".join(line.split("\n")) for line in lines])
+    return column(head) or ""
 
 
 def subject(event: Event) -> str | None:

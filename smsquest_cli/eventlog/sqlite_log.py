@@ -186,7 +186,7 @@ class SqliteLog:
         if known is None:
             known = _recall(self._writer, sid)
             if len(self._known) >= KEEP_KNOWN:
-                del self._known[next(iter(self._known))]
+                self._known.clear()
             self._known[sid] = known
         return known
 

@@ -33,7 +33,7 @@ def show_results(url: str, results: Iterable[Result], output: console.Output) ->
 def _line(result: Result) -> Result:
     console.write_line(f"{result.state:<8} {result.id:<14} {printable(result.line)}")
     if result.state == "problem" and result.fix:
-        console.write_line(f"{'':<8} {'':<14} fix: {printable(result.fix)}")
+        console.write_line(f"{'':<8} {'':<14} {_fix(result)}")
     return result
 
 
@@ -49,7 +49,7 @@ def _table(results: list[Result]) -> None:
     for result in results:
         said = printable(result.line)
         if result.state == "problem" and result.fix:
-            said += f"\nfix: {printable(result.fix)}"
+            said += f"\n{_fix(result)}"
         state = Text(result.state, style=styles[result.state])
         table.add_row(state, Text(result.title), Text(said))
     console.console_for(sys.stdout).print(table)
@@ -83,13 +83,14 @@ def _junit_case(result: Result) -> list[str]:
     if result.state == "skipped":
         return [f"{case}>", f"<skipped message={_quoted(result.line)}/>", "</testcase>"]
     if result.state == "problem":
-        text = html.escape(printable(result.fix or ""))
-        return [
-            f"{case}>",
-            f"<failure message={_quoted(result.line)}>{text}</failure>",
-            "</testcase>",
-        ]
+        failure = f"type={_quoted(result.problem or 'smsquest')} message={_quoted(result.line)}"
+        text = html.escape(_fix(result)) if result.fix else ""
+        return [f"{case}>", f"<failure {failure}>{text}</failure>", "</testcase>"]
     return [f"{case}/>"]
+
+
+def _fix(result: Result) -> str:
+    return f"fix [{result.problem}]: {printable(result.fix or '')}"
 
 
 def _quoted(text: str) -> str:

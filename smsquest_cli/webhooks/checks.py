@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from typing import TYPE_CHECKING, Final
@@ -31,8 +30,6 @@ EXPLAIN_SECONDS: Final = 1.0
 
 _SIGNATURE: Final = "X_TWILIO_SIGNATURE"
 _SETTINGS: Final = "X_TWILIO_WEBHOOKS_SIGNATURE_SETTINGS"
-
-_BEYOND_ASCII: Final = re.compile(rb"%[89A-Fa-f]|[\x80-\xff]")
 
 
 class RefusedError(Exception):
@@ -139,9 +136,10 @@ def _pairs(raw: bytes) -> Pairs:
     """The fields of a form or query; raises `RefusedError` where it is none."""
     if raw.count(b"&") >= MAX_FIELDS:
         raise malformed(403, f"more than {MAX_FIELDS} fields")
-    if _BEYOND_ASCII.search(raw):
-        try:
+    pairs = form_pairs(raw)
+    if any("\ufffd" in name or "\ufffd" in value for name, value in pairs):
+        try:  # a sign that was sent as such, or what became of bytes that are no UTF-8
             unquote_to_bytes(raw).decode()
         except UnicodeDecodeError as err:
             raise malformed(403, "the text is not UTF-8") from err
-    return form_pairs(raw)
+    return pairs
