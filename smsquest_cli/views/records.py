@@ -22,7 +22,7 @@ class Records:
     def __enter__(self) -> Self:
         """Say the header, on standard error."""
         for label, text in self._header.lines if self._header else ():
-            console.say(f"{label:<10}{text}".rstrip())
+            console.say(f"{label:<10}{text}" if label else text)
         return self
 
     def __exit__(self, *_: object) -> None:
