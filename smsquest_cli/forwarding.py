@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit, urlunsplit
 
 from smsquest_cli import answers, signing
-from smsquest_cli.connections import Connections
+from smsquest_cli.connections import Connections, is_here
 from smsquest_cli.events import OutgoingMessage, Problem, Reply
+from smsquest_cli.presence import ABSENT, Presence, address_of, airplay_answers, listens
 from smsquest_cli.problems import UsageError
 from smsquest_cli.webhooks import Answered
 from smsquest_cli.wire import ExchangeError, Request
@@ -35,7 +36,6 @@ EMPTY: Final = b'<?xml version="1.0" encoding="UTF-8"?>\n<Response/>\n'
 XML: Final = (("Content-Type", "text/xml; charset=utf-8"),)
 TEXT: Final = (("Content-Type", "text/plain; charset=utf-8"),)
 
-_ABSENT: Final = frozenset({"refused", "connect-timeout", "dns"})  # kinds of no app being there
 _HOP_BY_HOP: Final = frozenset(
     {
         "connection", "content-length", "keep-alive", "proxy-authenticate", "proxy-authorization",
@@ -65,10 +65,10 @@ class Forwarder:
         answer_seconds: float = ANSWER_SECONDS,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._to = app_address(to, "--forward-to")
+        self.to = app_address(to, "--forward-to")
         self._asked_for_statuses = status_to is not None
         self._status_to = (
-            status_address(self._to)
+            status_address(self.to)
             if status_to is None
             else app_address(status_to, "--forward-status")
         )
@@ -79,14 +79,27 @@ class Forwarder:
         self._connections = Connections()
         self._closing = threading.Event()
         self._lock = threading.Lock()
-        self._absent: set[str] = set()  # where no app was when we last looked
+        self._tell: Callable[[Problem], object] = lambda _problem: None
+        self._presence = Presence(self._back)
         self._told: set[str] = set()  # what was said of status callbacks since one went well
+
+    def watch(self, tell: Callable[[Problem], object]) -> None:
+        """Look whether the app is there; *tell* hears if not (T8, A2), and when it is back (A16).
+
+        *tell* is called from any thread, and only where something has changed.
+        """
+        self._tell = tell
+        if not listens(self.to):
+            for problem in self._nobody(self.to, None):
+                tell(problem)
+        elif airplay_answers(self.to):
+            tell(self._problem("A2", None, port=address_of(self.to).rpartition(":")[2]))
 
     def answer(self, message: Message, request: Request, status_url: str) -> Answered:
         """What the app answers; an empty TwiML if it is not there in time."""
         del status_url  # the app's TwiML says itself where callbacks go
         started = time.monotonic()
-        sent = forwarded(request, self._to, resign_with=self._resign_with)
+        sent = forwarded(request, self.to, resign_with=self._resign_with)
         try:
             answer = self._exchange(sent, started, patient=True)
         except ExchangeError as err:
@@ -120,7 +133,7 @@ class Forwarder:
         sent = forwarded(request, self._status_to, resign_with=self._resign_with)
         started = time.monotonic()
         # A flood of callbacks is not to wait for an app that others have waited for in vain.
-        patient = _origin(sent.url) not in self._absent
+        patient = not self._presence.misses(sent.url)
         sid = answers.message_sid(request)
         try:
             answer = self._exchange(sent, started, patient=patient)
@@ -139,6 +152,7 @@ class Forwarder:
     def close(self) -> None:
         """Wait for no app any more, and let go of its connections."""
         self._closing.set()
+        self._presence.close()
         self._connections.close()
 
     # The exchange
@@ -157,13 +171,13 @@ class Forwarder:
                     deadline=started + self._answer_seconds,
                 )
             except ExchangeError as err:
-                if err.kind not in _ABSENT:
+                if err.kind not in ABSENT:
                     raise
                 left = give_up - time.monotonic()
                 if left <= 0 or self._closing.wait(min(RETRY_SECONDS, left)):
                     raise
             else:
-                self._absent.discard(_origin(sent.url))
+                self._presence.met(sent.url)
                 return answer
 
     def _unanswered(
@@ -171,7 +185,7 @@ class Forwarder:
     ) -> Answered:
         """What Twilio gets where the app gave no answer."""
         problems = tuple(self._failure(sent, err, message.sid, ms))
-        if err.kind in _ABSENT:
+        if err.kind in ABSENT:
             status, headers, body = HTTPStatus.OK, XML, EMPTY
         elif err.kind == "timeout":
             status, headers, body = HTTPStatus.GATEWAY_TIMEOUT, TEXT, b"504 The app is too slow\n"
@@ -197,21 +211,25 @@ class Forwarder:
         callback: bool = False,
     ) -> list[Problem]:
         """Why there was no answer; of callbacks to nobody that is said once until somebody is."""
-        parts = urlsplit(sent.url)
         if err.kind == "timeout":
             return [self._problem("A7", sid, seconds=f"{ms / 1000:.1f}")]
-        if err.kind not in _ABSENT:
+        if err.kind not in ABSENT:
             return [self._problem("A14", sid, sid=sid or "a callback", reason=err.detail)]
-        with self._lock:
-            if self._closing.is_set() or (callback and _origin(sent.url) in self._absent):
-                return []
-            self._absent.add(_origin(sent.url))
-        return list(self._nobody(parts.hostname or "", parts.port or _port(parts.scheme), sid))
+        if self._closing.is_set() or (callback and self._presence.misses(sent.url)):
+            return []
+        return list(self._nobody(sent.url, sid))
 
-    def _nobody(self, host: str, port: int, sid: str | None) -> Iterator[Problem]:
-        yield self._problem("T8", sid, address=f"{'127.0.0.1' if _is_here(host) else host}:{port}")
-        if _is_here(host) and Path("/.dockerenv").exists():
-            yield self._problem("A10", sid, port=str(port), path=urlsplit(self._to).path)
+    def _nobody(self, url: str, sid: str | None) -> Iterator[Problem]:
+        """Say that, with a hint the first time; from now on the app is looked for."""
+        first, address = not self._presence.misses(url), address_of(url)
+        self._presence.missed(url)
+        yield self._problem("T8", sid, address=address)
+        if first and is_here(urlsplit(url).hostname or "") and Path("/.dockerenv").exists():
+            port, path = address.rpartition(":")[2], urlsplit(self.to).path
+            yield self._problem("A10", sid, port=port, path=path)
+
+    def _back(self, address: str) -> None:
+        self._tell(self._problem("A16", None, address=address))
 
     def _problem(self, problem_id: str, about: str | None, /, **values: str) -> Problem:
         return Problem.of(problem_id, at=self._now(), about=about, **values)
@@ -257,16 +275,24 @@ def status_address(to: str) -> str:
     return urlunsplit(parts._replace(path=f"{folder}/status", query="", fragment=""))
 
 
-def app_address(url: str, option: str) -> str:
-    """*url* without fragment; raises `UsageError` (U6) where it is no address of an app."""
+def app_address(url: str, option: str, *, login: bool = False) -> str:
+    """*url* without fragment; raises `UsageError` (U6) where it is no address of an app.
+
+    A user and password may stand in it only if *login*: who forwards sends no login of their own.
+    """
+    expected = "http://127.0.0.1:5000/sms"
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and parts.hostname and url.isascii()
         _ = parts.port  # raises where it is no number
     except ValueError:
         usable = False
+    else:
+        if usable and "@" in parts.netloc and not login:
+            usable, expected = False, f"{expected}, without user and password"
     if not usable or any(character <= " " for character in url):
-        raise UsageError("U6", option=option, value=url, expected="http://127.0.0.1:5000/sms")
+        shown = signing.signable_url(url)
+        raise UsageError("U6", option=option, value=shown, expected=expected)
     return urlunsplit(parts._replace(path=parts.path or "/", fragment=""))
 
 
@@ -290,18 +316,6 @@ def _decoded(answer: Answer) -> Answer:
         body = zlib.decompressobj(47).decompress(answer.body, 1 << 20)  # 47: gzip or zlib
         return replace(answer, body=body)
     return answer
-
-
-def _origin(url: str) -> str:
-    return "/".join(url.split("/", 3)[:3])
-
-
-def _is_here(host: str) -> bool:
-    return host in ("127.0.0.1", "localhost", "::1")
-
-
-def _port(scheme: str) -> int:
-    return 443 if scheme == "https" else 80
 
 
 def _ms_since(started: float) -> float:

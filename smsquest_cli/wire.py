@@ -102,20 +102,22 @@ def send(request: Request, *, connect_timeout: float = 5.0, timeout: float = 15.
         connection.close()
 
 
-def open_connection(parts: SplitResult, *, timeout: float) -> http.client.HTTPConnection:
+def open_connection(
+    parts: SplitResult, *, timeout: float, verify: bool = True
+) -> http.client.HTTPConnection:
     """A connected ``http.client`` connection to the origin of *parts*; raises `ExchangeError`.
 
-    ``localhost`` is tried as 127.0.0.1 first: macOS AirPlay answers on ::1.
+    ``localhost`` is tried as 127.0.0.1 first: macOS AirPlay answers on ::1. Without *verify* any
+    TLS certificate will do.
     """
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ExchangeError("dns", f"not an absolute http(s) URL: {parts.geturl()}")
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     hosts = ("127.0.0.1", "::1") if parts.hostname == "localhost" else (parts.hostname,)
     failure: ExchangeError | None = None
     for host in hosts:
         connection = None
         try:
-            connection = kind(host, parts.port, timeout=timeout)
+            connection = _unconnected(parts, host, timeout, verify=verify)
             connection.connect()
         except (OSError, http.client.HTTPException, ValueError) as err:
             failure = failure or _connect_error(err)
@@ -276,6 +278,19 @@ def _read(response: http.client.HTTPResponse) -> bytes:
     if expected is not None and len(body) < min(expected, MAX_ANSWER):
         raise http.client.IncompleteRead(bytes(body), expected - len(body))
     return bytes(body)
+
+
+def _unconnected(
+    parts: SplitResult, host: str, timeout: float, *, verify: bool
+) -> http.client.HTTPConnection:
+    if parts.scheme == "http":
+        return http.client.HTTPConnection(host, parts.port, timeout=timeout)
+    context = None
+    if not verify:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return http.client.HTTPSConnection(host, parts.port, timeout=timeout, context=context)
 
 
 def _connect_error(err: Exception) -> ExchangeError:

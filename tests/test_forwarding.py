@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gzip
 import socket
+import ssl
+import subprocess
 import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from urllib.parse import quote, quote_plus
 
 import pytest
 from flask import Flask, Response, redirect, request
@@ -210,6 +213,46 @@ def test_every_byte_arrives(echo, body, query):
 
     assert answered.body == f"/hook{'?' if query else ''}{query}\n".encode() + body
     assert url
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    headers=st.permutations(
+        [
+            ("X-Home-Region", "us1"), ("Accept", "*/*"), ("x-lower", 'a,b; c="d"'), FORM,
+            ("I-Twilio-Idempotency-Token", "1-2"), ("Cookie", "k=v; z=%20"), ("X-Empty", ""),
+            ("X-Latin", "caf\xe9"), ("X-Twice", "1"), ("X-Twice", "2"),
+        ]
+    ),
+    form=st.lists(
+        st.tuples(st.text(max_size=4), st.text(max_size=9)).filter(
+            lambda pair: "".join(pair).isprintable()
+        )
+    ),
+    quoted=st.sampled_from([quote, quote_plus]),
+)  # fmt: skip
+def test_headers_arrive_in_their_order(one_raw_app, headers, form, quoted):
+    """Whatever is sent beside the form, and however that is encoded, arrives as it was sent."""
+    app, one = one_raw_app
+    body = "&".join(f"{quoted(name)}={quoted(value)}" for name, value in form).encode()
+
+    one.answer(MESSAGE, Request("POST", f"{PUBLIC}/sms", tuple(headers), body), "")
+
+    head, _, arrived = app.requests[-1].partition(b"\r\n\r\n")
+    lines = head.decode("latin-1").split("\r\n")[1:]
+    theirs = [line for line in lines if not line.startswith(("Host", "X-Forw", "Content-Length"))]
+    assert theirs == [f"{name}: {value}" for name, value in headers]
+    assert arrived == body
+
+
+@pytest.fixture(scope="module")
+def one_raw_app():
+    """A raw app for many requests, and a forwarder to it."""
+    app = RawApp(http())
+    one = Forwarder(app.url)
+    yield app, one
+    one.close()
+    app.close()
 
 
 @pytest.fixture(scope="module")
@@ -537,6 +580,76 @@ def test_a_container_has_a_hint_of_its_own(forwarder, monkeypatch):
     assert ids(answered) == ["T8", "A10"]
 
 
+def test_an_app_that_is_not_there_is_told_at_once_and_its_return_too(forwarder, monkeypatch):
+    """T8 before any message comes, A16 when the app is up; what has not changed is not told."""
+    monkeypatch.setattr(forwarding.Path, "exists", lambda _: True)
+    monkeypatch.setattr("smsquest_cli.presence.LOOK_SECONDS", 0.02)
+    told, back = [], threading.Event()
+    port = free_port()
+    one = forwarder(f"http://127.0.0.1:{port}/json")
+
+    one.watch(lambda problem: told.append(problem) or (problem.id == "A16" and back.set()))
+    with werkzeug_served(explained_app(), port=port):
+        assert back.wait(10)
+        answer(one)
+
+    assert [problem.id for problem in told] == ["T8", "A10", "A16"]
+    assert {problem.sid for problem in told} == {None}
+    assert told[-1].line == f"your app listens on 127.0.0.1:{port} again"
+    assert told[-1].severity == "note"
+
+
+def test_an_app_that_is_there_is_not_told(raw_app, forwarder):
+    """No news is good news; the app hears nothing of being looked at."""
+    app, told = raw_app(), []
+
+    forwarder(app.url).watch(told.append)
+
+    assert (told, app.requests) == ([], [])
+
+
+def test_airplay_is_told_before_a_message_is_lost_to_it(raw_app, forwarder, monkeypatch):
+    """A2: on a Mac something answers on port 5000, and it is no app."""
+    app, told = raw_app(http(b"", status="403 Forbidden", headers=("Server: AirTunes/1",))), []
+    monkeypatch.setattr("smsquest_cli.presence.sys.platform", "darwin")
+    monkeypatch.setattr("smsquest_cli.presence.AIRPLAY_PORTS", (int(app.url.rpartition(":")[2]),))
+
+    forwarder(app.url).watch(told.append)
+
+    assert [problem.id for problem in told] == ["A2"]
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A certificate for localhost that nobody has signed, as developers make them."""
+    path = tmp_path_factory.mktemp("tls") / "own.pem"
+    made = subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+         "-subj", "/CN=localhost", "-keyout", path, "-out", path.with_suffix(".crt")],
+        capture_output=True, check=False,
+    )  # fmt: skip
+    if made.returncode:
+        pytest.skip("openssl cannot make a certificate here")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path.with_suffix(".crt"), path)
+    return context
+
+
+def test_an_app_with_a_certificate_of_its_own_is_taken(certificate, forwarder):
+    """On one's own computer https needs no authority."""
+    server = make_server("127.0.0.1", 0, explained_app(), threaded=True, ssl_context=certificate)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        answered = answer(forwarder(f"https://localhost:{server.port}/html"))
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+    assert (answered.status, answered.reply.source) == (200, "app")
+
+
 # Status callbacks
 
 
@@ -615,6 +728,14 @@ def test_what_is_no_address_is_refused(url):
         Forwarder("http://127.0.0.1/", status_to=url)
 
 
+def test_a_login_in_an_address_is_refused_and_not_shown():
+    """Twilio's request is forwarded as it came: there is no place for a login of ours."""
+    with pytest.raises(UsageError, match="without user and password") as caught:
+        Forwarder("http://ada:lovelace@127.0.0.1:5000/sms")
+
+    assert "lovelace" not in str(caught.value)
+
+
 def test_status_address_of_a_folder():
     """The folder is that of the last segment of the path."""
     assert status_address("http://a/") == "http://a/status"
@@ -637,6 +758,17 @@ def test_serve_forwards_and_tells(serve, smsquest):
     assert (reply["source"], reply["http_status"]) == ("app", 200)
     assert [message["body"] for message in reply["messages"]] == ["hi"]
     assert running.wait() == 0
+
+
+def test_serve_tells_when_the_app_is_there(serve):
+    """T8 as soon as it is ready, A16 once the app is up: nobody has to lose a message for it."""
+    port = free_port()
+    running = serve("--no-tunnel", "--port", 0, "--forward-to", f"http://127.0.0.1:{port}/sms")
+
+    assert running.wait_for("problem", id="T8")["sid"] is None
+    with werkzeug_served(explained_app(), port=port):
+        assert running.wait_for("problem", id="A16")["severity"] == "note"
+    assert running.stop() == 0
 
 
 def test_serve_stops_at_once_while_it_waits_for_an_app(serve, smsquest):

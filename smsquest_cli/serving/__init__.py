@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from smsquest_cli.config import Settings
     from smsquest_cli.eventlog import EventLog
+    from smsquest_cli.forwarding import Forwarder
     from smsquest_cli.webhooks import Answerer
 
 DEFAULT_REPLY: Final = "You said: {Body}"
@@ -61,7 +62,8 @@ def session_for(settings: Settings, options: ServeOptions) -> Iterator[Session]:
     Raises `UsageError` for what cannot be, before anything is opened.
     """
     goal = Goal(until=options.until, match=options.match, timeout=options.timeout)
-    answerer = _answerer(settings, options)
+    forwarder = _forwarder(settings, options)
+    answerer = forwarder or _rule(options)
     run_id = secrets.token_hex(8)
     log = open_log(settings.store, run=run_id)
     try:
@@ -88,15 +90,13 @@ def session_for(settings: Settings, options: ServeOptions) -> Iterator[Session]:
             trust=trust,
             goal=goal,
             output=console.stream_output(options.output),
-            forward_to=options.forward_to,
+            app=forwarder,
         )
     finally:
         log.close()
 
 
-def _answerer(settings: Settings, options: ServeOptions) -> Answerer:
-    if options.forward_to is not None:
-        return _forwarder(settings, options, options.forward_to)
+def _rule(options: ServeOptions) -> Answerer:
     from smsquest_cli import replies
 
     if options.no_reply:
@@ -108,14 +108,16 @@ def _answerer(settings: Settings, options: ServeOptions) -> Answerer:
     return RuleAnswerer(replies.text_reply(template), "reply")
 
 
-def _forwarder(settings: Settings, options: ServeOptions, to: str) -> Answerer:
+def _forwarder(settings: Settings, options: ServeOptions) -> Forwarder | None:
+    if options.forward_to is None:
+        return None
     from smsquest_cli.forwarding import Forwarder
 
     token = None
     if options.resign:
         # What the app checks with: the sandbox signs with the same.
         token = settings.auth_token.reveal() if settings.auth_token else SANDBOX_TOKEN
-    return Forwarder(to, status_to=options.forward_status, resign_with=token)
+    return Forwarder(options.forward_to, status_to=options.forward_status, resign_with=token)
 
 
 def _document(path: Path) -> str:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from smsquest_cli import console, events
 from smsquest_cli.eventlog import Entry
-from smsquest_cli.problems import ExpectationError, SmsquestError, TunnelError
+from smsquest_cli.problems import ExpectationError, LocalError, SmsquestError, TunnelError
 from smsquest_cli.runs import Run, announced, write_private
 from smsquest_cli.server import bind, later
 from smsquest_cli.signals import Signals, Stopped
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from smsquest_cli.eventlog import EventLog, Stored
+    from smsquest_cli.forwarding import Forwarder
     from smsquest_cli.serving.entrances import Entrance, Trust
     from smsquest_cli.views import Header, View
     from smsquest_cli.webhooks import Receiver
@@ -83,7 +84,7 @@ class Session:
         trust: Trust,
         goal: Goal,
         output: console.Output,
-        forward_to: str | None = None,
+        app: Forwarder | None = None,
     ) -> None:
         self._place = place
         self._log = log
@@ -92,7 +93,7 @@ class Session:
         self._trust = trust
         self._goal = goal
         self._output = output
-        self._forward_to = forward_to
+        self._app = app  # that messages are forwarded to
         self._counts = Counts()
         self._signals = Signals(entrance.insist, to_the_end=True)
         self._view: View | None = None
@@ -129,7 +130,7 @@ class Session:
         undone.callback(listening.close)
         if listening.note is not None:
             entrance.tell("A1", severity="note", **listening.note)
-        threads = FORWARDING_THREADS if self._forward_to else ANSWERING_THREADS
+        threads = FORWARDING_THREADS if self._app else ANSWERING_THREADS
         app = later(lambda: create_app(self._receiver))
         undone.enter_context(listening.serving(app, threads=threads, quick=self._receiver))
         undone.callback(self._receiver.close)
@@ -146,7 +147,8 @@ class Session:
     def _announce(self, undone: ExitStack, shown: ExitStack, local_url: str) -> None:
         """Say that we are ready: to the log, the ready file, other commands, and on the screen."""
         verify = self._trust.verifier is not None
-        ready = self._entrance.ready(local_url, self._forward_to, verify=verify)
+        forward_to = self._app.to if self._app else None
+        ready = self._entrance.ready(local_url, forward_to, verify=verify)
         position = self._log.head()
         self._log.append(Entry(ready))
         if self._place.ready_file is not None:
@@ -157,17 +159,23 @@ class Session:
             self._cursor = position
         self._view = shown.enter_context(make_view(self._output, header=self._header()))
         with self._signals.interruptible():
+            if self._app is not None:
+                self._app.watch(self._tell)
             self._entrance.catch_up()
 
     def _header(self) -> Header:
         """The entrance's header, with who answers and how requests are known to be genuine."""
         header = self._entrance.header()
-        more = [("app", f"{self._forward_to} gets every message")] if self._forward_to else []
+        more = [("app", f"{self._app.to} gets every message")] if self._app else []
         if self._trust.verifier is None or self._entrance.sandbox is None:
             more.append(("verify", self._trust.words))
         labelled = sum(1 for label, _ in header.lines if label)
         at = next((i for i, (label, _) in enumerate(header.lines) if not label), labelled)
         return replace(header, lines=(*header.lines[:at], *more, *header.lines[at:]))
+
+    def _tell(self, problem: events.Problem) -> None:
+        with suppress(LocalError):  # the log tells its reader
+            self._log.append(Entry(problem))
 
     def _receive(self) -> None:
         """Show what comes until the goal is reached; raises what else ends the run."""

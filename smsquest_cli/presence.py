@@ -1,0 +1,109 @@
+"""Whether somebody's app is there: looked after from when it is missed until it is back."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from smsquest_cli import wire
+from smsquest_cli.connections import is_here
+from smsquest_cli.wire import ExchangeError, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ABSENT: Final = frozenset({"refused", "connect-timeout", "dns"})  # kinds of no app being there
+LOOK_SECONDS: Final = 3.0
+CONNECT_SECONDS: Final = 1.0
+AIRPLAY_PORTS: Final = (5000, 7000)
+
+
+class Presence:
+    """Which apps are missing; *back* is told the address of one that is there again.
+
+    A missing app is looked for every *look_seconds*, by a thread that ends when none is missing.
+    What is there is not looked at: the next request to it will tell.
+    """
+
+    def __init__(
+        self, back: Callable[[str], object], *, look_seconds: float = LOOK_SECONDS
+    ) -> None:
+        self._back = back
+        self._look_seconds = look_seconds
+        self._lock = threading.Lock()
+        self._missing: set[str] = set()
+        self._watcher: threading.Thread | None = None
+        self._closing = threading.Event()
+
+    def misses(self, url: str) -> bool:
+        """Whether nobody was at the origin of *url* when we last looked."""
+        return _origin(url) in self._missing
+
+    def missed(self, url: str) -> None:
+        """Nobody is at *url*: look for it from now on."""
+        with self._lock:
+            self._missing.add(_origin(url))
+            if self._watcher is None and not self._closing.is_set():
+                self._watcher = threading.Thread(target=self._watch, name="presence", daemon=True)
+                self._watcher.start()
+
+    def met(self, url: str) -> None:
+        """Somebody is at *url*; that is told if it was missing."""
+        if not self.misses(url):
+            return
+        with self._lock:
+            was_missing = _origin(url) in self._missing
+            self._missing.discard(_origin(url))
+        if was_missing and not self._closing.is_set():
+            self._back(address_of(url))
+
+    def close(self) -> None:
+        """Look no more, and tell nothing from now on."""
+        self._closing.set()
+        watcher = self._watcher
+        if watcher is not None and watcher is not threading.current_thread():
+            watcher.join(CONNECT_SECONDS)
+
+    def _watch(self) -> None:
+        while not self._closing.wait(LOOK_SECONDS):
+            for origin in [*self._missing]:
+                if listens(origin):
+                    self.met(origin)
+            with self._lock:
+                if not self._missing:
+                    self._watcher = None
+                    return
+
+
+def listens(url: str) -> bool:
+    """Whether a connection to *url* comes about; nothing is asked there."""
+    try:
+        wire.open_connection(urlsplit(url), timeout=CONNECT_SECONDS).close()
+    except ExchangeError as err:
+        return err.kind not in ABSENT
+    return True
+
+
+def airplay_answers(url: str) -> bool:
+    """Whether it is macOS that answers at *url*: its AirPlay has ports that apps like to have."""
+    if sys.platform != "darwin" or urlsplit(url).port not in AIRPLAY_PORTS:
+        return False
+    try:
+        answer = wire.send(Request("HEAD", _origin(url)), timeout=CONNECT_SECONDS)
+    except ExchangeError:
+        return False
+    return (answer.header("Server") or "").startswith("AirTunes")
+
+
+def address_of(url: str) -> str:
+    """Host and port of *url*, as people are told where an app is to listen."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return f"{'127.0.0.1' if is_here(host) else host}:{port}"
+
+
+def _origin(url: str) -> str:
+    return "/".join(url.split("/", 3)[:3])
