@@ -300,8 +300,11 @@ def test_the_command_fails_where_a_check_does(smsquest_here):
     with served(Handler(is_genuine=lambda: True).app()) as url:
         junit = smsquest_here("check", url, "-o", "junit")
         table = smsquest_here("check", url, "-o", "table")
+        document = smsquest_here("check", url, "-o", "json")
 
-    assert junit.returncode == table.returncode == 8
+    assert junit.returncode == table.returncode == document.returncode == 8
+    told = json.loads(document.stdout)["checks"]  # one document, and nothing after it
+    assert [one["problem"] for one in told if one["state"] == "problem"] == ["S11"] * 3
     assert "error[E4]: 3 of 12" in junit.stderr
     suite = ET.fromstring(junit.stdout).find("testsuite")
     assert (suite.get("tests"), suite.get("failures")) == ("12", "3")
@@ -313,6 +316,25 @@ def test_the_command_fails_where_a_check_does(smsquest_here):
     ]
     assert "a request without signature" in table.stdout
     assert table.stdout.count("problem") == 3
+
+
+def test_a_login_in_the_url_is_used_and_not_shown(smsquest_here):
+    """As Twilio does, after a challenge; the password stands in no output."""
+    handler = Handler(statuses=False)
+    app = handler.app()
+
+    @app.before_request
+    def login():
+        if request.authorization is None or request.authorization.password != "lovelace":
+            return "who?", 401, {"WWW-Authenticate": "Basic realm=x"}
+        return None
+
+    with served(app) as url:
+        done = smsquest_here("check", url.replace("//", "//ada:lovelace@"), "-o", "json")
+
+    assert json.loads(done.stdout)["url"] == url
+    assert handler.seen
+    assert "lovelace" not in done.stdout + done.stderr
 
 
 def test_an_address_that_is_none_is_refused(smsquest_here):

@@ -26,7 +26,7 @@ def check(
     refuse with 403. They are signed with TWILIO_AUTH_TOKEN (else the sandbox token). Exit 8 if a
     check does not hold.
     """
-    from smsquest_cli import console, forwarding
+    from smsquest_cli import console, forwarding, signing
     from smsquest_cli.check import check as checked
     from smsquest_cli.check import failed
     from smsquest_cli.sandbox import AUTH_TOKEN
@@ -34,12 +34,13 @@ def check(
 
     invocation: Invocation = ctx.obj
     invocation.output = output
-    url = forwarding.app_address(url, "URL")
+    url = forwarding.app_address(url, "URL", login=True)
+    shown = signing.signable_url(url)
     settings = invocation.settings()
     token = settings.auth_token
     console.say(f"signing with {'TWILIO_AUTH_TOKEN' if token else 'the sandbox token (32 zeros)'}")
     results = show_results(
-        url,
+        shown,
         checked(
             url,
             token=token.reveal() if token else AUTH_TOKEN,
@@ -48,5 +49,6 @@ def check(
         console.stream_output(output),
     )
     if bad := failed(results):
+        invocation.output = None  # the document has it all: no record after it
         names = ", ".join(result.id for result in bad)
-        raise ExpectationError("E4", failed=len(bad), count=len(results), url=url, names=names)
+        raise ExpectationError("E4", failed=len(bad), count=len(results), url=shown, names=names)
