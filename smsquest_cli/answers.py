@@ -45,6 +45,10 @@ _HIDDEN: Final = re.compile(
 )
 _BREAK: Final = re.compile(r"<(?:br|/p|/h\d|/pre|/div|/li|/tr)\b[^>]*>", re.IGNORECASE)
 _TAG: Final = re.compile(r"<[^>]*>")
+_CURES: Final = {  # by the beginning of the Server header
+    "uvicorn": "uvicorn: --proxy-headers --forwarded-allow-ips 127.0.0.1",
+    "wsgiserver": "Django: SECURE_PROXY_SSL_HEADER and USE_X_FORWARDED_HOST",  # its runserver
+}
 _TRACEBACK: Final = "Traceback (most recent call last)"
 _SAYS_NOTHING: Final = frozenset({"error", "server error", "exception", "document"})
 
@@ -96,7 +100,7 @@ def causes(request: Request, answer: Answer, *, public_url: str | None = None) -
     elif status < 500 and (_CSRF.search(text) or status == 419):  # noqa: PLR2004 - Laravel's own
         yield Finding("A5", {"path": path}, 11200)
     elif public_url and status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        yield from _signature_refused(request, parts, public_url)
+        yield from _signature_refused(request, answer, parts, public_url)
     else:
         sid = message_sid(request) or "last"
         yield Finding("A11", {"status": status, "sid": sid, "excerpt": excerpt(answer)}, 11200)
@@ -175,15 +179,18 @@ def _redirected(request: Request, answer: Answer, path: str) -> Finding:
     )
 
 
-def _signature_refused(request: Request, parts: SplitResult, public_url: str) -> Iterator[Finding]:
+def _signature_refused(
+    request: Request, answer: Answer, parts: SplitResult, public_url: str
+) -> Iterator[Finding]:
     """A refusal of a genuine signature: what the app probably checked instead of *public_url*."""
     public, local = urlsplit(public_url), _host(request, parts)
     registered = public_url.partition("?")[0]
     found = []
     if local != public.netloc.rpartition("@")[2]:
-        found.append(Finding("S2", {"local": local, "public": public.hostname}, 11200))
+        values = {"local": local, "public": public.hostname, "cure": _cure(answer)}
+        found.append(Finding("S2", values, 11200))
     elif public.scheme != parts.scheme:
-        found.append(Finding("S1", {}, 11200))
+        found.append(Finding("S1", {"cure": _cure(answer)}, 11200))
     if public.path != parts.path:
         checked = f"{parts.scheme}://{local}{parts.path}"
         found.append(Finding("S4", {"registered": registered, "checked": checked}))
@@ -194,6 +201,17 @@ def _signature_refused(request: Request, parts: SplitResult, public_url: str) ->
             found.append(Finding("S6", {"change": "trimmed"}))
         found.append(Finding("S10", {"url": registered}, 11200))
     yield from found
+
+
+def _cure(answer: Answer) -> str:
+    """How an app learns to believe ``X-Forwarded-Proto``, by what its answer says of its making."""
+    if (answer.header("X-Powered-By") or "").startswith("Express"):
+        return 'Express: app.set("trust proxy", true)'
+    server = (answer.header("Server") or "").lower()
+    for maker, cure in _CURES.items():
+        if server.startswith(maker):
+            return cure
+    return "Flask: app.wsgi_app = ProxyFix(app.wsgi_app, x_proto=1, x_host=1)"
 
 
 def _host(request: Request, parts: SplitResult) -> str:

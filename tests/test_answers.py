@@ -201,12 +201,32 @@ def test_a_refused_signature_is_laid_to_http_behind_https():
         assert ids(FORWARDED, answered(status), public_url=PUBLIC) == ["S1"]
 
 
+@pytest.mark.parametrize(
+    ("headers", "cure"),
+    [
+        ((("Server", "Werkzeug/3.1 Python/3.11"),), "app.wsgi_app = ProxyFix("),
+        ((("X-Powered-By", "Express"),), 'Express: app.set("trust proxy", true)'),
+        ((("Server", "uvicorn"),), "--proxy-headers"),
+        ((("Server", "WSGIServer/0.2 CPython/3.11"),), "SECURE_PROXY_SSL_HEADER"),
+        ((), "Flask: "),
+    ],
+)
+def test_the_cure_is_that_of_the_framework(headers, cure):
+    """S1 says what to write, in the words of what the app seems to be made with."""
+    (finding,) = read_answer(FORWARDED, Answer(403, headers, b""), public_url=PUBLIC).findings
+
+    assert (finding.id, cure in finding.line) == ("S1", True)
+
+
 def test_a_refused_signature_is_laid_to_the_local_host():
     """S2: the app saw another host than Twilio called."""
     (finding,) = causes(REQUEST, answered(403), public_url="https://me@abc.ngrok-free.app/sms")
 
     assert finding.id == "S2"
-    assert finding.values == {"local": "127.0.0.1:5000", "public": "abc.ngrok-free.app"}
+    assert finding.line.startswith(
+        "your app rejected a genuine Twilio signature: it probably checked host 127.0.0.1:5000 "
+        "instead of abc.ngrok-free.app. Flask: "
+    )
 
 
 def test_a_refused_signature_is_laid_to_another_path_too():
