@@ -19,7 +19,7 @@ from smsquest_cli.diagnosis import (
     routes_of,
 )
 from smsquest_cli.problems import NumberError, TwilioRefusedError
-from smsquest_cli.sandbox import NUMBER
+from smsquest_cli.sandbox import NUMBER, routing
 from smsquest_cli.twilio_api import (
     Application,
     ConversationsAddress,
@@ -126,6 +126,30 @@ def test_a_service_answers_for_its_numbers(twilio, gateway, url, defers, answere
         assert "--via-service" in problem.line
         assert route.changed == route.service.date_updated
         assert route.url == (url or "")
+
+
+@pytest.mark.parametrize("has_app", [False, True])
+@pytest.mark.parametrize("service_url", [None, "", "https://x.example/service"])
+@pytest.mark.parametrize("defers", [False, True])
+def test_whom_it_names_is_whom_the_pretend_twilio_calls(
+    twilio, gateway, has_app, service_url, defers
+):
+    """A service stands before all that is configured on the number, its TwiML app included."""
+    twilio.number.sms_url = OLD
+    if has_app:
+        app = twilio.account.add_application(sms_url="https://x.example/app")
+        twilio.number.sms_application_sid = app.sid
+    if service_url is not None:
+        twilio.account.add_service(
+            "shop",
+            NUMBER,
+            inbound_request_url=service_url,
+            use_inbound_webhook_on_number=defers,
+        )
+
+    called = routing.route_of(twilio.account, twilio.number).webhook
+
+    assert found(gateway, twilio).url == (called.url if called else "")
 
 
 def test_a_conversation_takes_what_comes(twilio, gateway):

@@ -25,17 +25,15 @@ class Route:
 def route_of(account: Account, number: PhoneNumber) -> Route:
     """The route of what comes in for *number*.
 
-    A Conversations address comes first, then the TwiML app of the number, then its Messaging
-    Service unless that defers to the sender's webhook, then the number itself.
+    A Conversations address comes first, then its Messaging Service unless that defers to the
+    number; of what is configured on the number, a TwiML app replaces the URLs.
     """
     with account.lock:
         if address := account.conversation_of(number):
             return Route(taken_by=address.sid)
-        if application := account.applications.get(number.sms_application_sid):
-            return _own(application)
         service = account.service_of(number)
         if service is None or service.use_inbound_webhook_on_number:
-            return _own(number)
+            return _own(account.applications.get(number.sms_application_sid) or number)
         if not service.inbound_request_url:
             return Route(dropped_by=service.sid)
         return Route(
