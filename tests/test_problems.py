@@ -5,12 +5,14 @@ from __future__ import annotations
 import ast
 import re
 import string
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 import smsquest_cli
 from smsquest_cli import problems
+from smsquest_cli.events import Problem
 from smsquest_cli.problems import (
     CredentialsError,
     ExpectationError,
@@ -94,6 +96,7 @@ def test_an_entry_is_complete(entry):
     assert not {name for name in values if re.search("secret|token|password", name)}
     assert all(name.isidentifier() and name == name.lower() for name in values)
     assert "{" not in line_of(entry.id, **values)
+    assert Problem.of(entry.id, at=datetime.now(UTC), **values).line == line_of(entry.id, **values)
     assert entry.title[0].isupper() or entry.title.startswith("ngrok")
     assert not entry.title.endswith(".")
     assert entry.cause.endswith(".")

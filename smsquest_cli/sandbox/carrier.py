@@ -110,8 +110,8 @@ class Carrier:
         confirmation = self._confirm(keyword, message, pace or self.pace) if keyword else None
         findings = [Finding("D8", {"number": from_}, None)] if keyword == "STOP" else []
         if route.taken_by and not url:
-            at = f"{message.created:%H:%M:%S}"
-            findings.append(Finding("N7", {"sid": message.sid, "at": at}, None))
+            values = {"sid": message.sid, "time": f"{message.created:%H:%M:%S}"}
+            findings.append(Finding("N7", values, None))
         service = account.services.get(message.service_sid or "")
         pairs = inbound_pairs(
             message,
