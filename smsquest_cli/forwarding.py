@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit, urlunsplit
 
 from smsquest_cli import answers, signing
-from smsquest_cli.connections import Connections, is_here
+from smsquest_cli.connections import Connections
 from smsquest_cli.events import OutgoingMessage, Problem, Reply
 from smsquest_cli.presence import ABSENT, Presence, address_of, airplay_answers, listens
 from smsquest_cli.problems import UsageError
 from smsquest_cli.webhooks import Answered
-from smsquest_cli.wire import ExchangeError, Request
+from smsquest_cli.wire import ExchangeError, Request, is_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

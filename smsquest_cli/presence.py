@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from smsquest_cli import wire
-from smsquest_cli.connections import is_here
-from smsquest_cli.wire import ExchangeError, Request
+from smsquest_cli.wire import ExchangeError, Request, is_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,6 +6,7 @@ import json
 import os
 import queue
 import signal
+import ssl
 import subprocess
 import threading
 import time
@@ -188,6 +189,22 @@ def serve(environment, tmp_path):
     yield start
     for one in running:
         one.close()
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory):
+    """The TLS context of a server for localhost that nobody has signed, as developers make it."""
+    path = tmp_path_factory.mktemp("tls") / "own.pem"
+    made = subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+         "-subj", "/CN=localhost", "-keyout", path, "-out", path.with_suffix(".crt")],
+        capture_output=True, check=False,
+    )  # fmt: skip
+    if made.returncode:
+        pytest.skip("openssl cannot make a certificate here")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path.with_suffix(".crt"), path)
+    return context
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gzip
 import socket
-import ssl
-import subprocess
 import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -617,22 +615,6 @@ def test_airplay_is_told_before_a_message_is_lost_to_it(raw_app, forwarder, monk
     forwarder(app.url).watch(told.append)
 
     assert [problem.id for problem in told] == ["A2"]
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    """A certificate for localhost that nobody has signed, as developers make them."""
-    path = tmp_path_factory.mktemp("tls") / "own.pem"
-    made = subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-         "-subj", "/CN=localhost", "-keyout", path, "-out", path.with_suffix(".crt")],
-        capture_output=True, check=False,
-    )  # fmt: skip
-    if made.returncode:
-        pytest.skip("openssl cannot make a certificate here")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(path.with_suffix(".crt"), path)
-    return context
 
 
 def test_an_app_with_a_certificate_of_its_own_is_taken(certificate, forwarder):

@@ -25,13 +25,20 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 class Server:
     """Answers each connection with *answers*, one for each request, as they stand."""
 
-    def __init__(self, *answers: bytes, drip: float = 0.0, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self,
+        *answers: bytes,
+        drip: float = 0.0,
+        host: str = "127.0.0.1",
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.create_server((host, 0), family=family)
         self.port = self._listener.getsockname()[1]
         self.received: list[bytes] = []
         self._answers = answers
         self._drip = drip
+        self._tls = tls
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._serve)
 
@@ -54,6 +61,11 @@ class Server:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
+            if self._tls:
+                try:
+                    connection = self._tls.wrap_socket(connection, server_side=True)
+                except ssl.SSLError:  # the client does not trust us
+                    continue
             with connection:
                 connection.settimeout(5)
                 for answer in self._answers:
@@ -316,6 +328,48 @@ def test_a_port_that_is_none_is_an_error_like_any_other():
     """Not a ValueError of the standard library."""
     with fails("protocol"):
         wire.send(Request("GET", "http://127.0.0.1:99999/"))
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [
+        ("localhost", True),
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("localhost.attacker.example", False),
+        ("127.example.com", False),
+        ("10.0.0.1", False),
+        ("2130706433", False),
+        ("example.com", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_what_is_this_computer(host, local):
+    """Only loopback names and addresses are, and no name server is asked."""
+    assert wire.is_here(host) is local
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_on_this_computer_any_certificate_will_do(certificate, host):
+    """Nobody signs one for localhost, and there is nobody in between."""
+    with Server(OK, tls=certificate) as server:
+        answer = wire.send(Request("GET", f"https://{host}:{server.port}/"), timeout=5)
+
+    assert answer.body == b"ok"
+
+
+def test_elsewhere_a_certificate_must_be_one_that_is_trusted(certificate, monkeypatch):
+    """A name that only looks like this computer is somebody else's."""
+    connect = socket.create_connection
+    monkeypatch.setattr(
+        socket,
+        "create_connection",
+        lambda address, *rest, **kw: connect(("127.0.0.1", address[1]), *rest, **kw),
+    )
+    with Server(OK, tls=certificate) as server, fails("tls", "self-signed certificate"):
+        wire.send(Request("GET", f"https://127.example.com:{server.port}/"), timeout=5)
 
 
 def test_a_server_without_tls_fails_the_handshake():

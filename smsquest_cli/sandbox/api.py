@@ -18,8 +18,8 @@ from flask import Flask, Request, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from smsquest_cli.sandbox import api_messages, api_numbers, api_v1, control
-from smsquest_cli.sandbox.courier import is_loopback
 from smsquest_cli.sandbox.refusals import Refusal
+from smsquest_cli.wire import is_here
 
 if TYPE_CHECKING:
     from smsquest_cli.sandbox import Sandbox
@@ -97,7 +97,7 @@ def refuse_web_pages(asked: Request) -> None:
         host = urlsplit(f"//{asked.headers.get('Host', '')}").hostname
     except ValueError:
         host = None
-    if not is_loopback(host):
+    if not is_here(host):
         raise Refusal(20403, message="this API answers to a loopback Host only")
     site = asked.headers.get("Sec-Fetch-Site", "none")
     if "Origin" in asked.headers or site != "none":

@@ -10,13 +10,12 @@ from __future__ import annotations
 import time
 from base64 import b64encode
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urljoin, urlsplit
 
 from smsquest_cli import signing
 from smsquest_cli.sandbox.cookies import Cookies
-from smsquest_cli.wire import Answer, ExchangeError, Request, call_wsgi
+from smsquest_cli.wire import Answer, ExchangeError, Request, call_wsgi, is_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -206,7 +205,7 @@ class Courier:
         return hops[-1]
 
     def _send(self, request: Request, overrides: Overrides, deadline: float) -> Hop:
-        if not self._allow_remote and not is_loopback(urlsplit(request.url).hostname):
+        if not self._allow_remote and not is_here(urlsplit(request.url).hostname):
             return Hop(request, None, "remote")
         left = deadline - time.monotonic()
         if left <= 0:
@@ -313,16 +312,6 @@ def _redirected(hop: Hop, hops: list[Hop]) -> str:
 def _asks_for_login(answer: Answer) -> bool:
     challenge = answer.header("WWW-Authenticate") or ""
     return answer.status == 401 and challenge[:5].lower() == "basic"  # noqa: PLR2004
-
-
-def is_loopback(host: str | None) -> bool:
-    """Whether *host* is this computer, told without asking a name server."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host or "").is_loopback
-    except ValueError:
-        return False
 
 
 def _login(url: str) -> str | None:

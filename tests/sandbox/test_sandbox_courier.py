@@ -14,7 +14,7 @@ from twilio.request_validator import RequestValidator
 
 from smsquest_cli.sandbox import to_wsgi
 from smsquest_cli.sandbox.cookies import IDLE_SECONDS, MAX_JARS, Cookies
-from smsquest_cli.sandbox.courier import Courier, Overrides, is_loopback, plain
+from smsquest_cli.sandbox.courier import Courier, Overrides, plain
 from smsquest_cli.sandbox.resources import Webhook
 from smsquest_cli.wire import Answer, ExchangeError, send
 
@@ -255,26 +255,6 @@ def test_a_get_without_a_query_gets_one():
     """The form goes behind ? or &, whichever it takes."""
     assert fetch(App(), "https://a.test/", "GET").request.url == "https://a.test/?Body=hi&From=%2B1"
     assert fetch(App(), "https://a.test/?a", "GET").request.url.endswith("/?a&Body=hi&From=%2B1")
-
-
-@pytest.mark.parametrize(
-    ("host", "local"),
-    [
-        ("localhost", True),
-        ("127.0.0.1", True),
-        ("127.9.9.9", True),
-        ("::1", True),
-        ("localhost.attacker.example", False),
-        ("10.0.0.1", False),
-        ("2130706433", False),
-        ("example.com", False),
-        ("", False),
-        (None, False),
-    ],
-)
-def test_what_is_this_computer(host, local):
-    """Only loopback names and addresses are, and no name server is asked."""
-    assert is_loopback(host) is local
 
 
 @pytest.mark.parametrize("answer", [None, (302, {"Location": "https://example.com/sms"}, "")])
