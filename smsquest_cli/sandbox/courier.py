@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from base64 import b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urljoin, urlsplit
 
@@ -80,6 +80,15 @@ class Fetch:
     hops: tuple[Hop, ...]
     error: int | None = None
     detail: str = ""
+    userinfo: str = field(default="", repr=False)  # user and password for the last request's host
+
+    @property
+    def base(self) -> str:
+        """What addresses in the answer are relative to: the address with its user and password."""
+        if not self.userinfo:
+            return self.request.url
+        parts = urlsplit(self.request.url)
+        return parts._replace(netloc=f"{self.userinfo}@{parts.netloc}").geturl()
 
     @property
     def request(self) -> Request:
@@ -169,7 +178,7 @@ class Courier:
         )
         overrides = Overrides.of(webhook.url)
         deadline = time.monotonic() + overrides.tt / 1000
-        login = _login(webhook.url)
+        userinfo = urlsplit(webhook.url).netloc.rpartition("@")[0]
         hops: list[Hop] = []
         method, authorization = webhook.method, None
         while True:
@@ -179,17 +188,17 @@ class Courier:
                 code, words = FAILURES[hop.failure or "protocol"]
                 return Fetch(tuple(hops), code, hop.detail or words)
             journey.remember(hop)
-            if login and not authorization and _asks_for_login(hop.answer):
-                authorization = login
+            if userinfo and not authorization and _asks_for_login(hop.answer):
+                authorization = _login(userinfo)
                 continue
             if not 300 <= hop.answer.status < 400:  # noqa: PLR2004
-                return Fetch(tuple(hops))
+                return Fetch(tuple(hops), userinfo=userinfo)
             try:
                 target = _redirected(hop, hops)
             except _BadRedirectError as err:
                 return Fetch(tuple(hops), err.code, str(err))
             if urlsplit(target).netloc != urlsplit(url).netloc:
-                login = authorization = None
+                userinfo, authorization = "", None
             if hop.answer.status != 307 or method == "GET":  # noqa: PLR2004
                 method, pairs = "GET", ()
             url = target
@@ -314,7 +323,6 @@ def _asks_for_login(answer: Answer) -> bool:
     return answer.status == 401 and challenge[:5].lower() == "basic"  # noqa: PLR2004
 
 
-def _login(url: str) -> str | None:
-    """The ``Authorization`` header for the user and password in *url*, or None."""
-    userinfo, at, _ = urlsplit(url).netloc.rpartition("@")
-    return f"Basic {b64encode(unquote(userinfo).encode()).decode()}" if at else None
+def _login(userinfo: str) -> str:
+    """The ``Authorization`` header for the user and password of a URL."""
+    return f"Basic {b64encode(unquote(userinfo).encode()).decode()}"

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from smsquest_cli.sandbox.courier import plain
 from smsquest_cli.sandbox.forms import callback_pairs
 from smsquest_cli.sandbox.resources import Callback
 from smsquest_cli.sandbox.scenario import PACES, Pace
@@ -81,7 +82,7 @@ class Deliveries:
         answer = fetch.answer.status if fetch.answer else None
         code = fetch.error or (11200 if answer and answer >= BAD_STATUS else None)
         with account.lock:
-            message.callbacks.append(Callback(status, callback.url, answer, code))
+            message.callbacks.append(Callback(status, plain(callback.url), answer, code))
         if code:
             text = fetch.detail or f"the status callback answered {answer}"
             add_fetch_alert(account, code, text, message.sid, fetch, level="warning")

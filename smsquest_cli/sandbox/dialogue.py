@@ -92,7 +92,7 @@ class Dialogue:
                 self._reply(verb, fetch)
             if document.redirect is None:
                 return None
-            target = resolved(fetch.request.url, document.redirect.url)
+            target = resolved(fetch.base, document.redirect.url)
             webhook = Webhook(target, document.redirect.method)
         add_fetch_alert(self._account, 14106, short(14106), self._message.sid, fetch)
         return 14106, plain(webhook.url)
@@ -187,7 +187,7 @@ class Dialogue:
         if not given:
             service = self._account.services.get(self._message.service_sid or "")
             return Webhook(service.status_callback) if service and service.status_callback else None
-        return Webhook(resolved(fetch.request.url, given), verb.method or "POST")
+        return Webhook(resolved(fetch.base, given), verb.method or "POST")
 
     def _warn(self, code: int, text: str, fetch: Fetch) -> None:
         add_fetch_alert(self._account, code, text, self._message.sid, fetch, level="warning")

@@ -40,6 +40,29 @@ def test_a_reply_is_a_message_of_its_own(carried, app):
     assert "RawDlrDoneDate" in app.at("/status")[2].form
 
 
+def test_the_login_of_the_webhook_holds_for_what_is_relative_to_it(carried, app):
+    """As in a browser: same host, same user and password; they are told only when asked for."""
+    challenge = (401, {"WWW-Authenticate": "Basic"}, "")
+    app.answers = {
+        "/sms": [challenge, "<Response><Redirect>next</Redirect></Response>"],
+        "/next": [challenge, saying("Hello!", action="status")],
+        "/status": [challenge, 204],
+    }
+    carried.account.number(NUMBER).sms_url = "https://me:secret@app.test/sms"
+
+    exchange = carried.play("hi")
+
+    for path in ("/sms", "/next", "/status"):
+        asked, answered, *_ = app.at(path)
+        assert "Authorization" not in asked.headers
+        assert answered.headers["Authorization"] == "Basic bWU6c2VjcmV0"
+    assert "secret" not in repr(exchange)
+    [reply] = exchange.replies
+    assert {told.url for told in carried.account.message(reply).callbacks} == {
+        "https://app.test/status"
+    }
+
+
 def test_twilios_validator_accepts_a_status_callback(carried, app):
     """Callbacks are signed as the webhooks are, query included."""
     app.answers["/sms"] = [saying("Hello!", action="status?re=%20x")]
