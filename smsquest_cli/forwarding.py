@@ -95,6 +95,15 @@ class Forwarder:
         elif airplay_answers(self.to):
             tell(self._problem("A2", None, port=address_of(self.to).rpartition(":")[2]))
 
+    def refuse(self, ours: str) -> None:
+        """Raise `UsageError` (U6) for an app at *ours*, this very server: it would never end."""
+        for option, url in (("--forward-to", self.to), ("--forward-status", self._status_to)):
+            if _leads_to(url, ours):
+                expected = (
+                    "your app's address; this is smsquest's own (to move it: --port 0)"
+                )
+                raise UsageError("U6", option=option, value=url, expected=expected)
+
     def answer(self, message: Message, request: Request, status_url: str) -> Answered:
         """What the app answers; an empty TwiML if it is not there in time."""
         del status_url  # the app's TwiML says itself where callbacks go
@@ -294,6 +303,15 @@ def app_address(url: str, option: str, *, login: bool = False) -> str:
         shown = signing.signable_url(url)
         raise UsageError("U6", option=option, value=shown, expected=expected)
     return urlunsplit(parts._replace(path=parts.path or "/", fragment=""))
+
+
+def _leads_to(url: str, ours: str) -> bool:
+    """Whether *url* is one of our server at *ours*; a proxy may have others beside it."""
+    there, here = urlsplit(url), urlsplit(ours)
+    if is_here(here.hostname):
+        return is_here(there.hostname) and there.port == here.port
+    base = here.path.rstrip("/")
+    return there.netloc == here.netloc and there.path in (f"{base}/sms", f"{base}/status")
 
 
 def _end_to_end(headers: Headers) -> Headers:

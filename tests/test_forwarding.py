@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from urllib.parse import quote, quote_plus
 
@@ -630,6 +630,26 @@ def test_an_app_with_a_certificate_of_its_own_is_taken(certificate, forwarder):
         server.server_close()
 
     assert (answered.status, answered.reply.source) == (200, "app")
+
+
+@pytest.mark.parametrize(
+    ("to", "ours", "refused"),
+    [
+        ("http://localhost:5000/any", "http://127.0.0.1:5000", True),
+        ("http://[::1]:5000/sms", "http://127.0.0.1:5000", True),
+        ("http://127.0.0.1:5001/sms", "http://127.0.0.1:5000", False),
+        (f"{PUBLIC}/sms?x=1", PUBLIC, True),
+        (f"{PUBLIC}/my/app", PUBLIC, False),
+        (f"{PUBLIC}/my/sms", f"{PUBLIC}/my", True),
+        (f"{PUBLIC}/app", PUBLIC, True),  # its status callbacks would go to /status
+    ],
+)
+def test_what_would_come_back_here_is_refused(forwarder, to, ours, refused):
+    """Our own address is no app; one beside it, behind the same proxy, may be."""
+    one = forwarder(to)
+
+    with pytest.raises(UsageError, match="smsquest's own") if refused else nullcontext():
+        one.refuse(ours)
 
 
 # Status callbacks

@@ -263,6 +263,20 @@ def test_what_cannot_be_is_one_line_and_exit_2(smsquest, options):
     assert re.fullmatch(r"error\[U\d\]: [^\n]+\n", done.stderr), done.stderr
 
 
+def test_forwarding_to_itself_is_refused(smsquest):
+    """It would hand each message to itself without end."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = found.getsockname()[1]
+
+    done = smsquest(
+        "serve", "--sandbox", "--port", port, "--forward-to", f"http://localhost:{port}/sms"
+    )
+
+    assert done.returncode == 2
+    assert "error[U6]: --forward-to cannot be" in done.stderr
+    assert "smsquest's own" in done.stderr
+
+
 def test_without_an_account_the_sandbox_is_named(smsquest):
     """E1: no credentials is exit 3, and the way without an account is shown."""
     done = smsquest("serve")

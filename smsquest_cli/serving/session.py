@@ -128,6 +128,8 @@ class Session:
             entrance.prepare()
         listening = bind(self._place.port)
         undone.callback(listening.close)
+        if self._app is not None:
+            self._app.refuse(listening.url)
         if listening.note is not None:
             entrance.tell("A1", severity="note", **listening.note)
         threads = FORWARDING_THREADS if self._app else ANSWERING_THREADS
@@ -136,6 +138,8 @@ class Session:
         undone.callback(self._receiver.close)
         with self._signals.interruptible():
             entrance.open(undone, listening.url, self._moved)
+        if self._app is not None:
+            self._app.refuse(entrance.base_url)
         self._signals.check()
         entrance.point(undone)  # never cut short: a signal waits until it can be undone
         self._signals.check()
