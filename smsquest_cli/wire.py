@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _URL: Final = re.compile(r"\A[A-Za-z]+://(?:[^/?#]*@)?(?P<host>[^/?#]*)(?P<target>[^#]*)")
 
+INTERIM: Final = (102, 103)  # an answer follows; so it does after 100, as http.client knows
 MAX_ANSWER: Final = 1 << 20  # Twilio reads 64 kB; a little more tells us that it was too much
 
 
@@ -247,6 +248,14 @@ class _Response(http.client.HTTPResponse):
         super().__init__(sock, method=method)
         raw = self.fp.detach()  # the socket below the buffer
         self.fp = io.BufferedReader(_UntilDeadline(raw, sock, deadline))
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """The status line of the answer itself: ``http.client`` takes 102 and 103 for it."""
+        while True:
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            if status not in INTERIM:
+                return version, status, reason
+            http.client.parse_headers(self.fp)
 
 
 class _UntilDeadline(io.RawIOBase):

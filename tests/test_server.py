@@ -254,6 +254,40 @@ def test_forwarded_headers_are_left_as_they_came():
     assert seen["HTTP_X_FORWARDED_FOR"] == "54.1.2.3"
 
 
+def headers_of(app):
+    """The headers of the answer of *app*, as a client sees them."""
+    with (
+        serving(app) as listening,
+        closing(http.client.HTTPConnection("127.0.0.1", listening.port, timeout=10)) as connection,
+    ):
+        connection.request("GET", "/")
+        return connection.getresponse().getheaders()
+
+
+def test_the_headers_of_an_answer_are_left_as_they_were_written():
+    """No proxy is named that there is none of, and names keep their spelling."""
+    headers = [("Server", "mine"), ("ETag", "1"), ("X-API-Key", "2"), ("Set-Cookie", "a=1"),
+               ("Set-Cookie", "b=2"), ("Content-Length", "0")]  # fmt: skip
+
+    def app(_environ, start_response):
+        start_response("200 OK", headers)
+        return []
+
+    got = headers_of(app)
+
+    assert sorted(got) == sorted([*headers, *(one for one in got if one[0] == "Date")])
+
+
+def test_a_proxy_that_the_app_names_is_named():
+    """``Via`` is theirs to say."""
+
+    def app(_environ, start_response):
+        start_response("200 OK", [("via", "1.1 mine"), ("Content-Length", "0")])
+        return []
+
+    assert ("via", "1.1 mine") in headers_of(app)
+
+
 def test_a_client_that_drips_its_request_is_served_and_keeps_nobody_waiting():
     """Byte by byte is a request too; others are answered meanwhile."""
     with serving() as listening, connected(listening) as slow, connected(listening) as quick:

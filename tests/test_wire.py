@@ -209,6 +209,21 @@ def test_one_connection_carries_many_exchanges():
     assert bodies == [b"ok", b"a", b"ok"]
 
 
+def test_an_answer_may_be_announced():
+    """102 and 103 are no answers yet (RFC 8297): the one that follows them counts."""
+    early = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+    with Server(b"HTTP/1.1 102 Processing\r\n\r\n" + early + OK) as server:
+        answer = wire.send(Request("GET", server.url()))
+
+    assert (answer.status, answer.body, answer.header("Link")) == (200, b"ok", None)
+
+
+def test_an_announcement_alone_is_no_answer():
+    """Nobody is to wait for what does not come."""
+    with Server(b"HTTP/1.1 103 Early Hints\r\n\r\n") as server, fails("protocol"):
+        wire.send(Request("GET", server.url()))
+
+
 def test_a_huge_answer_is_not_read_to_its_end():
     """A little over a megabyte is enough to know that it is too much."""
     size = wire.MAX_ANSWER + 300_000

@@ -17,7 +17,7 @@ from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.server import TcpWSGIServer
-from waitress.task import ThreadedTaskDispatcher
+from waitress.task import ThreadedTaskDispatcher, WSGITask
 from waitress.utilities import build_http_date
 
 from smsquest_cli.server.quick import Incoming
@@ -45,10 +45,28 @@ class LaneParser(HTTPRequestParser):
         return consumed
 
 
+class LaneTask(WSGITask):
+    """A request that a thread answers; an app's own headers go out as the app has written them."""
+
+    response_headers: list[tuple[str, str]]
+
+    def build_response_header(self) -> bytes:
+        """The head of the answer, without what waitress makes of it."""
+        written = {name.lower(): name for name, _ in self.response_headers}
+        first, *lines = super().build_response_header().decode("latin-1").split("\r\n")
+        kept = [first]
+        for line in lines:
+            name, colon, value = line.partition(":")
+            if name != "Via" or "via" in written:  # it takes itself for a proxy then
+                kept.append(written.get(name.lower(), name) + colon + value)
+        return "\r\n".join(kept).encode("latin-1")
+
+
 class LaneChannel(HTTPChannel):
     """One connection."""
 
     parser_class = LaneParser
+    task_class = LaneTask
     if TYPE_CHECKING:  # what the type stubs of waitress leave out
         server: LaneServer
         requests: list[Any]
