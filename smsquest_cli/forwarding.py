@@ -99,9 +99,7 @@ class Forwarder:
         """Raise `UsageError` (U6) for an app at *ours*, this very server: it would never end."""
         for option, url in (("--forward-to", self.to), ("--forward-status", self._status_to)):
             if _leads_to(url, ours):
-                expected = (
-                    "your app's address; this is smsquest's own (to move it: --port 0)"
-                )
+                expected = "your app's address; this is smsquest's own (to move it: --port 0)"
                 raise UsageError("U6", option=option, value=url, expected=expected)
 
     def answer(self, message: Message, request: Request, status_url: str) -> Answered:
