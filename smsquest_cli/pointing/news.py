@@ -52,10 +52,16 @@ class News:
         self.happened("left", entry, url)
 
     def gone(self, entry: Entry) -> None:
-        """M6: there is nothing to put back any more."""
-        original = described(entry.original_url)
-        gone = "nothing, it is no longer on the account"
-        self.problem("M6", number=entry.number, url=gone, original=original)
+        """N18: there is nothing to put back any more."""
+        service = entry.sid.startswith("MG")
+        self.problem(
+            "N18", what=f"the Messaging Service of {entry.number}" if service else entry.number
+        )
+
+    def locked_out(self, entry: Entry) -> None:
+        """C13: Twilio takes our credentials no longer."""
+        time = f"{self._now().astimezone():%H:%M}"
+        self.problem("C13", time=time, number=entry.number)
 
     def tell(self) -> None:
         """Tell all that was kept."""

@@ -13,6 +13,7 @@ from smsquest_cli.journal import Entry
 from smsquest_cli.pointing import fields
 from smsquest_cli.pointing.news import News
 from smsquest_cli.problems import (
+    CredentialsError,
     NotRestoredError,
     NumberError,
     SmsquestError,
@@ -70,6 +71,7 @@ class Pointing:
         self._entry: Entry | None = None
         self._unsure = False  # whether a change that was not confirmed may still come
         self._covered = False
+        self._locked_out = False
         self._news = News(manner.tell, manner.now)
         self._changing = threading.RLock()
 
@@ -106,15 +108,26 @@ class Pointing:
     def check(self) -> bool:
         """Whether it still calls us. Where somebody changed it that is told, and it is theirs.
 
-        True also where Twilio cannot be asked just now.
+        True also where Twilio cannot be asked just now; that it does not let us is told.
         """
         with self._changing:
             if self.taken_over:
                 return False
             try:
                 current = self._read(self._held.sid)
-            except SmsquestError:
+            except CredentialsError:
+                if not self._locked_out:
+                    self._news.locked_out(self._held)
+                    self._news.tell()
+                self._locked_out = True
                 return True
+            except SmsquestError as err:
+                if isinstance(err, RefusedRequestError) and err.code == NOT_FOUND:
+                    self._news.gone(self._held)
+                    self._leave("gone")
+                    self._news.tell()
+                return not self.taken_over
+            self._locked_out = False
             url = str(current[self._held.url_field])
             if url in self._held.ours:
                 return not self._is_covered(current)
