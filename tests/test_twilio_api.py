@@ -466,6 +466,27 @@ def test_what_is_not_twilios_answer_is_told_as_such(answer, words):
 
 
 @pytest.mark.parametrize(
+    ("sid", "content", "words"),
+    [
+        ("PN1", {}, "it lacks the sid PN1"),
+        ("PN1", {"sid": "PN2", "sms_url": ""}, "it lacks the sid PN1"),
+        ("PN1", {"sid": "PN1", "sms_url": "", "sms_method": "POST"}, "sms_application_sid"),
+        ("MG1", {"sid": "MG1", "inbound_method": "POST"}, "it lacks inbound_request_url"),
+    ],
+)
+def test_a_webhook_that_is_not_told_is_not_taken_for_an_empty_one(sid, content, words):
+    """The SDK would: then nothing would be saved of it, and nothing put back."""
+    with answering(body=json.dumps(content).encode()) as origin:
+        gateway = TwilioGateway(At(origin), pause=lambda _seconds: None)
+        read = gateway.number if sid.startswith("PN") else gateway.service
+        problem = refused(lambda: read(sid))
+        gateway.close()
+
+    assert problem.id == "W2"
+    assert words in problem.line
+
+
+@pytest.mark.parametrize(
     ("content", "code", "message"),
     [
         ({"code": 21211, "message": "\x1b[31mBad\x1b[0m\nnumber."}, 21211, "[31mBad [0m number"),

@@ -31,6 +31,16 @@ NO_CONTENT: Final = 204
 TOO_MANY: Final = 429
 # Besides GET, the updates that say the same twice may be sent twice. A message may not.
 REPEATABLE: Final = re.compile(r"/IncomingPhoneNumbers/[^/]+\.json|/v1/Services/[^/]+")
+NEEDED: Final = (
+    (
+        re.compile(r"/IncomingPhoneNumbers/(PN[^/]+)\.json$"),
+        ("sms_url", "sms_method", "sms_application_sid"),
+    ),
+    (
+        re.compile(r"/v1/Services/(MG[^/]+)$"),
+        ("inbound_request_url", "inbound_method", "use_inbound_webhook_on_number"),
+    ),
+)
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 _USER: Final = re.compile(r"//[^/@\s]*@")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
@@ -136,6 +146,8 @@ class HttpClient(TwilioHttpClient):
             raise NoAnswerError(host, reason)
         if content is not None and status >= 400:  # noqa: PLR2004
             raise _refusal(status, content)
+        if content is not None and (lacking := _lacking(urlsplit(url).path, content)):
+            raise NoAnswerError(host, f"its answer is none of Twilio's: it lacks {lacking}")
         return response
 
     def _compare_clocks(self, headers: Mapping[str, str]) -> None:
@@ -154,6 +166,19 @@ def plain(text: str) -> str:
 
 def _may_repeat(method: str, url: str) -> bool:
     return method.upper() == "GET" or REPEATABLE.search(urlsplit(url).path) is not None
+
+
+def _lacking(path: str, content: Mapping[str, Any]) -> str:
+    """What is not in *content* though all hangs on it, or nothing.
+
+    The SDK takes a missing webhook for an empty one, and that would be put back.
+    """
+    for resource, needed in NEEDED:
+        if match := resource.search(path):
+            if content.get("sid") != match[1]:
+                return f"the sid {match[1]}"
+            return next((name for name in needed if name not in content), "")
+    return ""
 
 
 def _object(text: str) -> dict[str, Any] | None:
