@@ -119,7 +119,9 @@ def test_a_domain_is_never_exchanged_for_another(place, open_tunnel, monkeypatch
     kill_agents(place)
 
     assert following(told) == ("down", "ngrok's agent ended")
-    assert following(told) == ("lost", "not back in 1 s")
+    retrying, lost = told.get(timeout=15), told.get(timeout=15)
+    assert (retrying.state, retrying.problem.id) == ("retrying", "T15")
+    assert (lost.state, lost.reason) == ("lost", f"not back in 1 s: {retrying.reason}")
     assert tunnel.url == "https://me.ngrok-free.dev"
 
 
@@ -155,7 +157,7 @@ def test_an_address_that_is_not_free_yet_is_asked_for_again(place, open_tunnel, 
     monkeypatch.setenv("FAKE_NGROK_FAULTS", "connect=334")
     kill_agents(place)
     assert following(told)[0] == "down"
-    wait_for(lambda: agents_of(place))
+    assert following(told)[0] == "retrying"  # it is told only where a second try is needed
     monkeypatch.setenv("FAKE_NGROK_FAULTS", "")
 
     assert following(told) == ("up", "")
@@ -171,7 +173,7 @@ def test_it_is_up_only_when_it_leads_here(place, open_tunnel):
         if not reachable.is_set():
             raise TunnelError("T19", url=url, reason="no answer in time")
 
-    tunnel, told = open_tunnel(verify=verify)
+    tunnel, told = open_tunnel(verify=verify, pace=replace(QUICK, reconnect=60))
     kill_agents(place)
 
     assert following(told)[0] == "down"
@@ -200,6 +202,7 @@ def test_an_agent_that_dies_again_is_replaced_again(place, open_tunnel):
     wait_for(lambda: set(agents_of(place)) - set(first))
     reachable.set()
 
+    assert following(told)[0] == "retrying"
     assert following(told) == ("up", "")
 
 

@@ -248,8 +248,11 @@ class NumberEntrance(Entrance):
 
     def _tunnel_changed(self, change: TunnelChange) -> None:
         """In the watcher's thread: record it, which wakes the session, and queue what is to do."""
-        self._changes.put(change)
         at = datetime.now(UTC)
+        if (why := change.problem) is not None:
+            self.record(events.Problem(ts=at, id=why.id, severity="warning", line=why.line))
+            return
+        self._changes.put(change)
         if change.state == "down":
             self.record(
                 events.Problem.of(

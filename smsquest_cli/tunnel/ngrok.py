@@ -51,9 +51,9 @@ class NgrokFound:
 class NgrokTunnel:
     """A public URL from ngrok, kept up until it is closed.
 
-    ``on_change`` is called from another thread when it goes down, comes back (perhaps at another
-    ``url``) or is lost; *verify*, given the URL, raises a `SmsquestError` while it does not lead
-    here, and is asked before the tunnel counts as back.
+    ``on_change`` is called from another thread when it goes down, cannot be brought back yet, is
+    back (perhaps at another ``url``) or is lost; *verify*, given the URL, raises a `SmsquestError`
+    while it does not lead here, and is asked before the tunnel counts as back.
     """
 
     def __init__(self, watch: Watch) -> None:

@@ -34,12 +34,14 @@ HOPELESS: Final = ("T1", "T2", "T3", "T10", "T11", "T20", "T21")
 class TunnelChange:
     """The tunnel is ``down``; ``up`` again, or ``changed`` to another ``url``; ``lost`` for good.
 
-    ``reason`` says why it went, or why it does not come back.
+    ``reason`` says why it went, or why it does not come back. While that is tried again it is
+    ``retrying``, with the *problem* that was in the way the last time; each is told once.
     """
 
     state: str
     url: str
     reason: str = ""
+    problem: SmsquestError | None = None
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
@@ -90,6 +92,8 @@ class Watch:
         self._down_since: float | None = None
         self._next_start = 0.0
         self._starts = 0
+        self._why: SmsquestError | None = None  # it was not back at the last try
+        self._said: set[str] = set()
         self._fixed = False
         self._url = ""  # the address that was told last
 
@@ -157,6 +161,8 @@ class Watch:
         if self._down_since is None:
             self._down_since = self._steady()
             self._starts = 0
+            self._why = None
+            self._said.clear()
             self._next_start = self._down_since + wait
             self._tell("down", reason)
         elif was_online or not wait:
@@ -170,7 +176,8 @@ class Watch:
             former, self._url = self._url, self.url
             self._tell("up" if self._url == former else "changed", "")
         elif now - since > self._pace.lost:
-            self._give_up(f"not back in {_words(self._pace.lost)}")
+            why = f": {self._why.line}" if self._why is not None else ""
+            self._give_up(f"not back in {_words(self._pace.lost)}{why}")
         elif now >= self._next_start:
             self._start_again()
 
@@ -179,12 +186,16 @@ class Watch:
             return True
         try:
             self._verify(self.url)
-        except SmsquestError:
+        except SmsquestError as err:
+            self._why = err
             return False
         return True
 
     def _start_again(self) -> None:
         assert self.agent is not None
+        if self._why is not None and self._why.id not in self._said:
+            self._said.add(self._why.id)
+            self._tell("retrying", self._why.line, self._why)
         url, self._online = self.agent.url, False
         self.agent.close()
         try:
@@ -198,6 +209,7 @@ class Watch:
             if err.id in HOPELESS:
                 self._give_up(err.line)
                 return
+            self._why = err
             pauses = self._pace.pauses
             self._next_start = self._steady() + pauses[min(self._starts, len(pauses) - 1)]
             self._starts += 1
@@ -224,11 +236,11 @@ class Watch:
         assert self.agent is not None
         self.agent.close()
 
-    def _tell(self, state: str, reason: str) -> None:
+    def _tell(self, state: str, reason: str, problem: SmsquestError | None = None) -> None:
         if self._stopping.is_set():
             return
         with suppress(SmsquestError):  # whoever is told may fail; the tunnel is to be kept up
-            self._tell_them(TunnelChange(state=state, url=self.url, reason=reason))
+            self._tell_them(TunnelChange(state=state, url=self.url, reason=reason, problem=problem))
 
 
 def _words(seconds: float) -> str:
