@@ -6,6 +6,7 @@ import json
 import os
 import queue
 import signal
+import socket
 import ssl
 import subprocess
 import threading
@@ -84,9 +85,9 @@ def smsquest_here(environment, tmp_path, monkeypatch, capsys):
 class Serve:
     """A running ``smsquest serve --output json``; its records are read as they come."""
 
-    def __init__(self, arguments, *, env, cwd):
+    def __init__(self, arguments, *, env, cwd, command=COMMAND):
         self.process = subprocess.Popen(
-            [*COMMAND, "serve", *map(str, arguments), "--output", "json"],
+            [*command, "serve", *map(str, arguments), "--output", "json"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -116,8 +117,11 @@ class Serve:
         """All of standard error so far; whole once the process has ended."""
         return "".join(self._errors)
 
-    def wait_for(self, type_, *, timeout=20, **fields):
-        """The first record of *type_* with these *fields*, waited for; fails if none comes."""
+    def wait_for(self, type_, *, timeout=20, after=None, **fields):
+        """The first record of *type_* with these *fields*, waited for; fails if none comes.
+
+        It is to come behind the record *after*, if one is given.
+        """
         deadline = time.monotonic() + timeout
 
         def fits(record):
@@ -125,7 +129,8 @@ class Serve:
                 record.get(key) == value for key, value in fields.items()
             )
 
-        for record in self.records:
+        start = self.records.index(after) + 1 if after else 0
+        for record in self.records[start:]:
             if fits(record):
                 return record
         while True:
@@ -182,13 +187,22 @@ def serve(environment, tmp_path):
     """Start a ``serve``: ``serve("--sandbox")``; all are ended with the test."""
     running = []
 
-    def start(*arguments, env=None):
-        running.append(Serve(arguments, env={**environment, **(env or {})}, cwd=tmp_path))
+    def start(*arguments, env=None, command=COMMAND):
+        env = {**environment, **(env or {})}
+        running.append(Serve(arguments, env=env, cwd=tmp_path, command=command))
         return running[-1]
 
     yield start
     for one in running:
         one.close()
+
+
+@pytest.fixture
+def address():
+    """A port of this computer and the public URL that leads there: somebody's own tunnel."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = found.getsockname()[1]
+    return ("--port", port, "--public-url", f"http://127.0.0.1:{port}")
 
 
 @pytest.fixture(scope="session")

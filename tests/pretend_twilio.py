@@ -119,6 +119,10 @@ class PretendTwilio:
         self._gateways.append(gateway)
         return gateway
 
+    def rotate(self, token):
+        """Give the account another auth token: for its API, and for what it signs from now on."""
+        self.account.auth_token = self.sandbox.carrier._courier._auth_token = token
+
     def updates(self):
         """The requests that changed something."""
         return [request for request in self.requests if not request.startswith("GET")]

@@ -29,14 +29,6 @@ def twilio(tmp_path, environment):
         yield account
 
 
-@pytest.fixture
-def address():
-    """A port of this computer and the public URL that leads there: somebody's own tunnel."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port = found.getsockname()[1]
-    return ("--port", port, "--public-url", f"http://127.0.0.1:{port}")
-
-
 def test_the_number_is_pointed_here_and_put_back(serve, twilio, address):
     """While it serves the number calls us; after Ctrl-C it is as it was, read back."""
     listener = serve(*address)

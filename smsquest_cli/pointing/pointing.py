@@ -175,10 +175,12 @@ class Pointing:
     def _patiently(self) -> str:
         """What became of the attempts to put it back, for as long as there is patience."""
         deadline = time.monotonic() + self._manner.patience
+        last: SmsquestError | None = None
         while True:
             try:
-                return self._in_time(self._try_back, deadline)
+                return self._in_time(self._try_back, deadline, last)
             except SmsquestError as err:
+                last = err
                 late = time.monotonic() >= deadline or self._manner.give_up()
                 if late or err.id not in PASSING:
                     reason = f"{err.id}: {err.line}"
@@ -215,10 +217,11 @@ class Pointing:
             self._write({**wanted, "sms_fallback_url": ""})
             self._news.problem("N13")
 
-    def _in_time(self, work: Callable[[], T], deadline: float) -> T:
+    def _in_time(self, work: Callable[[], T], deadline: float, last: SmsquestError | None) -> T:
         """The result of *work*, done in a thread of its own: a request to Twilio may hang.
 
-        Whoever gives up, or has waited until the *deadline*, goes on without it.
+        Whoever gives up, or has waited until the *deadline*, goes on without it; the reason is
+        then that of the *last* time.
         """
         done = threading.Event()
         results: list[T] = []
@@ -235,7 +238,9 @@ class Pointing:
         threading.Thread(target=run, name="put-back", daemon=True).start()
         while not done.wait(0.05):
             if time.monotonic() >= deadline or self._manner.give_up():
-                raise TwilioRefusedError("W2", host="api.twilio.com", reason="no answer yet")
+                raise last or TwilioRefusedError(
+                    "W2", host="api.twilio.com", reason="no answer yet"
+                )
         if failures:
             raise failures[0]
         return results[0]

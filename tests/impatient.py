@@ -1,0 +1,23 @@
+"""The program with the waits of a real day made short: what takes minutes is a moment here."""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+
+from smsquest_cli.__main__ import main
+from smsquest_cli.serving import number_entrance
+from smsquest_cli.tunnel import ngrok
+
+if __name__ == "__main__":
+    number_entrance.RECHECK_SECONDS = 0.1
+    number_entrance.RETRY_SECONDS = 0.1
+    number_entrance.GIVEN_URL_SECONDS = 1.0
+    number_entrance.Manner = partial(number_entrance.Manner, patience=1.5, pause=0.05)
+    number_entrance.TwilioGateway = partial(
+        number_entrance.TwilioGateway,
+        timeout=0.8,
+        pause=lambda _seconds: threading.Event().wait(0.02),
+    )
+    ngrok.Pace = partial(ngrok.Pace, tick=0.05, reconnect=0.6, pauses=(0.1,), lost=1.5)
+    main()
