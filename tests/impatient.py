@@ -19,5 +19,5 @@ if __name__ == "__main__":
         timeout=0.8,
         pause=lambda _seconds: threading.Event().wait(0.02),
     )
-    ngrok.Pace = partial(ngrok.Pace, tick=0.05, reconnect=0.6, pauses=(0.1,), lost=1.5)
+    ngrok.Pace = partial(ngrok.Pace, startup=3, tick=0.05, reconnect=0.6, pauses=(0.1,), lost=1.5)
     main()

@@ -258,6 +258,7 @@ def test_an_address_that_is_not_to_be_had_again_takes_the_number_along(hasty, tw
         ("fail=108,abrupt", ["T6", "T4", "T22"], "no agent session left"),
         ("connect=334", ["T6", "T4", "T22"], "is already online"),
         ("unowned", ["T6", "T15", "T22"], "ERR_NGROK_313"),
+        ("offline", ["T6", "T22"], "no such host"),
         ("fail=107,abrupt", ["T6", "T22"], "107: revoked or reset"),
     ],
 )
