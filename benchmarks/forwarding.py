@@ -5,8 +5,7 @@
 The app and the serve run in processes of their own; "the forwarder" is what is between the two
 alone, called in this process: no server, no signature check, no event log. The same client sends
 signed, unique messages to each in turn, over kept connections, so that what else the computer does
-meets all alike. The serve checks the signature, has the message on disk before the app is asked,
-and the reply before Twilio is answered.
+meets all alike. The serve checks the signature, and has the message on disk before it answers.
 """
 
 from __future__ import annotations
@@ -98,7 +97,7 @@ class InProcess:
         """How many milliseconds one message took."""
         request = message_to("https://abc.ngrok-free.app/sms")
         started = time.perf_counter()
-        answered = self._forwarder.answer(self._message, request, "")
+        answered = self._forwarder.answer(self._message, request, lambda: None)
         took = (time.perf_counter() - started) * 1000
         assert (answered.status, answered.body) == (200, TWIML), answered
         return took

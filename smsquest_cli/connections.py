@@ -14,7 +14,7 @@ from smsquest_cli import wire
 from smsquest_cli.wire import ExchangeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from http.client import HTTPConnection
 
     from smsquest_cli.wire import Answer, Request
@@ -42,11 +42,20 @@ class Connections:
         self._side_by_side: set[Origin] = set()
         self._closed = False
 
-    def send(self, request: Request, *, connect_timeout: float, deadline: float) -> Answer:
+    def send(
+        self,
+        request: Request,
+        *,
+        connect_timeout: float,
+        deadline: float,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> Answer:
         """The answer to *request*, if it comes before *deadline* on ``time.monotonic()``.
 
-        A connection that the other side closed while it rested is replaced once; what the app may
-        have begun to handle is not sent again. Redirects stay unread. Raises `ExchangeError`.
+        *meanwhile* is called each time that the request has been sent, before its answer is read. A
+        connection that the other side closed while it rested is replaced once; what the
+        app may have begun to handle is not sent again. Redirects stay unread. Raises
+        `ExchangeError`.
         """
         try:
             parts = urlsplit(request.url)
@@ -57,7 +66,7 @@ class Connections:
             if rested := self._rested(origin):
                 this.connected = time.monotonic()
                 try:
-                    return self._exchange(rested, request, origin, deadline, this)
+                    return self._exchange(rested, request, deadline, meanwhile, this)
                 except ExchangeError as err:
                     took = time.monotonic() - this.connected
                     closed = isinstance(err.__cause__, ConnectionError) and not err.begun
@@ -68,7 +77,7 @@ class Connections:
                 raise ExchangeError("timeout", "no time left")
             fresh = wire.open_connection(parts, timeout=min(connect_timeout, left))
             this.connected = time.monotonic()
-            return self._exchange(fresh, request, origin, deadline, this)
+            return self._exchange(fresh, request, deadline, meanwhile, this)
 
     def close(self) -> None:
         """Close what rests, and from now on whatever has been used."""
@@ -81,36 +90,36 @@ class Connections:
 
     @contextmanager
     def _under_way_to(self, origin: Origin) -> Iterator[_UnderWay]:
-        this = _UnderWay(time.monotonic())
+        this = _UnderWay(origin, time.monotonic())
         with self._lock:
             self._under_way.setdefault(origin, set()).add(this)
         try:
             yield this
         finally:
             with self._lock:
-                self._ended(origin, this)
+                self._ended(this)
 
-    def _ended(self, origin: Origin, this: _UnderWay) -> None:
+    def _ended(self, this: _UnderWay) -> None:
         """Called with the lock held; a second time does nothing."""
-        others = self._under_way.get(origin, set())
+        others = self._under_way.get(this.origin, set())
         others.discard(this)
         if not others:
-            self._under_way.pop(origin, None)
+            self._under_way.pop(this.origin, None)
 
     def _exchange(
         self,
         connection: HTTPConnection,
         request: Request,
-        origin: Origin,
         deadline: float,
+        meanwhile: Callable[[], None],
         this: _UnderWay,
     ) -> Answer:
         try:
-            answer = wire.exchange(connection, request, deadline=deadline)
+            answer = wire.exchange(connection, request, deadline=deadline, meanwhile=meanwhile)
         except BaseException:
             connection.close()
             raise
-        self._keep(connection, origin, this)
+        self._keep(connection, this)
         return answer
 
     def _rested(self, origin: Origin) -> HTTPConnection | None:
@@ -125,12 +134,13 @@ class Connections:
                 return connection
             connection.close()
 
-    def _keep(self, connection: HTTPConnection, origin: Origin, this: _UnderWay) -> None:
+    def _keep(self, connection: HTTPConnection, this: _UnderWay) -> None:
         """Let an answered connection rest, or end it where somebody else may wait for that."""
+        origin = this.origin
         with self._lock:
             # Before the connection is closed: a request that is answered thanks to that must not
             # find this one still under way, and take the server for one with several threads.
-            self._ended(origin, this)
+            self._ended(this)
             others = self._under_way.get(origin, ())
             if any(
                 other.connected is not None and other.connected < this.began for other in others
@@ -147,8 +157,9 @@ class Connections:
 
 @dataclass(slots=True, eq=False)
 class _UnderWay:
-    """A request that has no answer yet: when it began, and when it was on a connection."""
+    """A request that has no answer yet: where it goes, when it began and was on a connection."""
 
+    origin: Origin
     began: float
     connected: float | None = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 import zlib
@@ -42,6 +43,7 @@ _HOP_BY_HOP: Final = frozenset(
         "proxy-connection", "te", "trailer", "trailers", "transfer-encoding", "upgrade",
     }
 )  # fmt: skip
+_FOLD: Final = re.compile(r"[\r\n]+[ \t]*")  # as old apps still write long headers
 _SIGNATURE: Final = frozenset({signing.SIGNATURE_HEADER.lower(), signing.SETTINGS_HEADER.lower()})
 
 
@@ -102,13 +104,15 @@ class Forwarder:
                 expected = "your app's address; this is smsquest's own (to move it: --port 0)"
                 raise UsageError("U6", option=option, value=url, expected=expected)
 
-    def answer(self, message: Message, request: Request, status_url: str) -> Answered:
-        """What the app answers; an empty TwiML if it is not there in time."""
-        del status_url  # the app's TwiML says itself where callbacks go
+    def answer(self, message: Message, request: Request, record: Callable[[], None]) -> Answered:
+        """What the app answers; an empty TwiML if it is not there in time.
+
+        *record* is called while the app works, or before it is waited for.
+        """
         started = time.monotonic()
         sent = forwarded(request, self.to, resign_with=self._resign_with)
         try:
-            answer = self._exchange(sent, started, patient=True)
+            answer = self._exchange(sent, started, patient=True, meanwhile=_Once(record))
         except ExchangeError as err:
             return self._unanswered(message, sent, err, _ms_since(started))
         answer = replace(answer, ms=_ms_since(started))
@@ -167,7 +171,14 @@ class Forwarder:
     def _signed_url(self, request: Request, sent: Request) -> str:
         return request.url if self._resign_with is None else sent.url
 
-    def _exchange(self, sent: Request, started: float, *, patient: bool) -> Answer:
+    def _exchange(
+        self,
+        sent: Request,
+        started: float,
+        *,
+        patient: bool,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> Answer:
         """The app's answer; waits for an app that is not there if *patient*."""
         give_up = started + (self._wait_seconds if patient else 0)
         while True:
@@ -176,8 +187,10 @@ class Forwarder:
                     sent,
                     connect_timeout=CONNECT_SECONDS,
                     deadline=started + self._answer_seconds,
+                    meanwhile=meanwhile,
                 )
             except ExchangeError as err:
+                meanwhile()
                 if err.kind not in ABSENT:
                     raise
                 left = give_up - time.monotonic()
@@ -248,6 +261,19 @@ class Forwarder:
         return tuple(fresh)
 
 
+class _Once:
+    """Calls *act* at the first call."""
+
+    def __init__(self, act: Callable[[], None]) -> None:
+        self._act = act
+        self._done = False
+
+    def __call__(self) -> None:
+        if not self._done:
+            self._done = True
+            self._act()
+
+
 def forwarded(request: Request, to: str, *, resign_with: str | None = None) -> Request:
     """*request* as it goes to the app at *to*, whose query its own is added to.
 
@@ -313,7 +339,7 @@ def _leads_to(url: str, ours: str) -> bool:
 
 
 def _end_to_end(headers: Headers) -> Headers:
-    """*headers* without those that belong to the connection with the app."""
+    """*headers* without those that belong to the connection with the app, a line each."""
     named = {
         name.strip().lower()
         for key, value in headers
@@ -321,7 +347,9 @@ def _end_to_end(headers: Headers) -> Headers:
         for name in value.split(",")
     }
     dropped = named | _HOP_BY_HOP
-    return tuple(header for header in headers if header[0].lower() not in dropped)
+    return tuple(
+        (name, _FOLD.sub(" ", value)) for name, value in headers if name.lower() not in dropped
+    )
 
 
 def _decoded(answer: Answer) -> Answer:

@@ -141,12 +141,17 @@ def open_connection(parts: SplitResult, *, timeout: float) -> http.client.HTTPCo
 
 
 def exchange(
-    connection: http.client.HTTPConnection, request: Request, *, deadline: float
+    connection: http.client.HTTPConnection,
+    request: Request,
+    *,
+    deadline: float,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> Answer:
     """Send *request* on a connected *connection* and read the whole answer before *deadline*.
 
-    *deadline* is on ``time.monotonic()``. The connection stays open where both sides keep it so.
-    Raises `ExchangeError`; the connection is then of no further use.
+    *meanwhile* is called between the two; what it raises is raised. *deadline* is on
+    ``time.monotonic()``. The connection stays open where both sides keep it so. Raises
+    `ExchangeError`; the connection is then of no further use.
     """
     started = time.monotonic()
     connection.response_class = partial(_Response, deadline=deadline)  # type: ignore[assignment]
@@ -165,6 +170,7 @@ def exchange(
         if "content-length" not in names and (request.body or request.method == "POST"):
             connection.putheader("Content-Length", str(len(request.body)))
         connection.endheaders(request.body or None)
+        meanwhile()
         response = connection.getresponse()
         begun = True
         with closing(response):  # which leaves the connection open for the next exchange

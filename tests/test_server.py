@@ -254,40 +254,6 @@ def test_forwarded_headers_are_left_as_they_came():
     assert seen["HTTP_X_FORWARDED_FOR"] == "54.1.2.3"
 
 
-def headers_of(app):
-    """The headers of the answer of *app*, as a client sees them."""
-    with (
-        serving(app) as listening,
-        closing(http.client.HTTPConnection("127.0.0.1", listening.port, timeout=10)) as connection,
-    ):
-        connection.request("GET", "/")
-        return connection.getresponse().getheaders()
-
-
-def test_the_headers_of_an_answer_are_left_as_they_were_written():
-    """No proxy is named that there is none of, and names keep their spelling."""
-    headers = [("Server", "mine"), ("ETag", "1"), ("X-API-Key", "2"), ("Set-Cookie", "a=1"),
-               ("Set-Cookie", "b=2"), ("Content-Length", "0")]  # fmt: skip
-
-    def app(_environ, start_response):
-        start_response("200 OK", headers)
-        return []
-
-    got = headers_of(app)
-
-    assert sorted(got) == sorted([*headers, *(one for one in got if one[0] == "Date")])
-
-
-def test_a_proxy_that_the_app_names_is_named():
-    """``Via`` is theirs to say."""
-
-    def app(_environ, start_response):
-        start_response("200 OK", [("via", "1.1 mine"), ("Content-Length", "0")])
-        return []
-
-    assert ("via", "1.1 mine") in headers_of(app)
-
-
 def test_a_client_that_drips_its_request_is_served_and_keeps_nobody_waiting():
     """Byte by byte is a request too; others are answered meanwhile."""
     with serving() as listening, connected(listening) as slow, connected(listening) as quick:
@@ -374,20 +340,26 @@ def test_a_bug_in_the_app_is_shown_and_answered(caplog):
 
 
 class Lane:
-    """Takes ``/quick…``, and remembers how many it answered together."""
+    """Takes ``/quick…``, and remembers how many it answered together; ``/quick/later`` later."""
 
-    def __init__(self, answer=HELLO):
+    def __init__(self, answer=HELLO, later=HELLO):
         self.groups = []
         self._answer = answer
+        self._later = later
 
     def takes(self, method, path):
         return method == "POST" and path.startswith("/quick")
+
+    def handle(self, request, respond):
+        if isinstance(self._later, Exception):
+            raise self._later
+        respond((200, (), f"later {request.target} ".encode() + request.body))
 
     def answer(self, requests):
         self.groups.append([(one.target, one.body) for one in requests])
         if isinstance(self._answer, Exception):
             raise self._answer
-        return [self._answer] * len(requests)
+        return [None if one.path == "/quick/later" else self._answer for one in requests]
 
 
 def test_quick_requests_are_answered_before_the_app_is_asked():
@@ -446,14 +418,61 @@ def test_requests_that_come_together_are_answered_together():
 
 
 @pytest.mark.parametrize("answer", [None, ZeroDivisionError()])
-def test_what_the_lane_does_not_answer_goes_to_the_app(answer, caplog):
-    """Left alone or failed: the app gets the whole request, body too."""
+def test_what_is_not_answered_at_once_is_answered_in_a_thread(answer, caplog):
+    """Left alone or failed: whoever takes longer gets the whole request, body too."""
     with serving(quick=Lane(answer)) as listening, connected(listening) as client:
-        client.send(request("POST", "/quick", b"body"))
+        client.send(request("POST", "/quick?a=%20", b"body"))
 
-        assert client.answer() == (200, b"POST /quick body")
+        assert client.answer() == (200, b"later /quick?a=%20 body")
 
     assert ("ZeroDivisionError" in caplog.text) == (answer is not None)
+
+
+def test_a_thread_that_fails_is_answered_for(caplog):
+    """500, and the connection goes on."""
+    lane = Lane(later=ZeroDivisionError())
+    with serving(quick=lane) as listening, connected(listening) as client:
+        client.send(request("POST", "/quick/later", b"body") + request("POST", "/quick"))
+
+        assert [client.answer(), client.answer()] == [(500, b""), (200, b"hello")]
+
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_an_answer_that_takes_its_time_keeps_nobody_waiting():
+    """Others are answered meanwhile, and what came behind it on its connection after it."""
+    go_on = threading.Event()
+    lane = Lane()
+
+    def handle(one, respond):
+        assert go_on.wait(10)
+        respond((200, (), one.body))
+
+    lane.handle = handle
+    with serving(quick=lane) as listening, connected(listening) as slow:
+        slow.send(request("POST", "/quick/later", b"late") + request("POST", "/quick"))
+        with connected(listening) as other:
+            other.send(request("POST", "/quick"))
+            assert other.answer() == (200, b"hello")
+        go_on.set()
+
+        assert [slow.answer(), slow.answer()] == [(200, b"late"), (200, b"hello")]
+
+
+def test_the_headers_of_an_answer_are_left_as_they_were_written():
+    """No proxy is named that there is none of, names keep their spelling, and a date stands."""
+    written = [("Server", "mine"), ("ETag", "1"), ("X-API-Key", "2"), ("Set-Cookie", "a=1"),
+               ("Set-Cookie", "b=2"), ("date", "today")]  # fmt: skip
+    lane = Lane()
+    lane.handle = lambda _request, respond: respond((200, tuple(written), b""))
+    with (
+        serving(quick=lane) as listening,
+        closing(http.client.HTTPConnection("127.0.0.1", listening.port, timeout=10)) as client,
+    ):
+        client.request("POST", "/quick/later")
+        headers = client.getresponse().getheaders()
+
+    assert headers == [*written, ("Content-Length", "0")]
 
 
 def test_the_lane_closes_the_connection_when_asked_to():

@@ -584,46 +584,60 @@ def test_the_fallback_of_a_message_is_no_repetition(door):
 
 
 class App:
-    """A developer's app that looks at the log when it is asked."""
+    """A developer's app that looks at the log before, after and while it works."""
 
     def __init__(self, log):
         self._log = log
         self.seen = []
         self.requests = []
 
-    def answer(self, message, request, status_url):
-        self.seen.append([stored.event.type for stored in self._log.read(0).events])
-        self.requests.append((request, status_url))
+    def answer(self, message, request, record):
+        self._look()
+        record()
+        self._look()
+        self.requests.append(request)
         at = datetime.now(UTC)
         reply = Reply(ts=at, in_reply_to=message.sid, source="app", http_status=418, ms=1)
-        headers = (("X-App", "a\r\n b"), ("Connection", "close"), ("Content-Type", "x/y"))
         problem = Problem.of("A11", at=at, sid=message.sid, status=418, excerpt="tea")
-        return Answered(418, headers, b"tea", reply, (problem,))
+        return Answered(418, (("Content-Type", "x/y"),), b"tea", reply, (problem,))
 
     def status(self, request):
         assert request.url == PUBLIC + "/status"
-        self.seen.append([stored.event.type for stored in self._log.read(0).events])
+        self._look()
         return (Problem.of("A8", at=datetime.now(UTC)),)
 
     def close(self):
         self.seen.append("closed")
 
+    def _look(self):
+        self.seen.append([stored.event.type for stored in self._log.read(0).events])
 
-def test_a_message_is_safe_before_the_app_is_asked(log):
+
+def test_a_message_is_safe_before_it_is_answered(log, way):
     """The app's answer goes out as it is, and nothing that happens there loses the message."""
     app = App(log)
-    with opened(log, app) as door:
+    with opened(log, app, **way) as door:
         answer = door.post(headers={"Authorization": "Basic eA=="})
+        told = [event.type for event in door.events()]
         door.post("/status", STATUS)
         types = [event.type for event in door.events()]
 
-    request, status_url = app.requests[0]
     assert (answer.status, answer.body, answer.media_type) == (418, "tea", "x/y")
-    assert answer.headers["X-App"] == "a b"
-    assert app.seen == [["inbound"], ["inbound", "reply", "problem", "status"], "closed"]
+    assert app.seen == [[], ["inbound"], ["inbound", "reply", "problem", "status"], "closed"]
+    assert told == ["inbound", "reply", "problem"]
     assert types == ["inbound", "reply", "problem", "status", "problem"]
-    assert request.header("authorization") == "Basic eA=="
-    assert status_url == f"{PUBLIC}/status?re={SID}"
+    assert app.requests[0].header("authorization") == "Basic eA=="
+
+
+def test_what_an_app_answered_is_not_confirmed_unless_it_is_recorded(log, way):
+    """A full disk: the app was asked, and Twilio hears 503 all the same."""
+    with opened(log, App(log), **way) as door:
+        log._writer.execute("PRAGMA query_only = 1")
+        assert door.post().status == 503
+        log._writer.execute("PRAGMA query_only = 0")
+
+        assert door.post().status == 418
+        assert [event.duplicate for event in door.events("inbound")] == [False]
 
 
 def test_a_repeated_message_is_forwarded_again(log):

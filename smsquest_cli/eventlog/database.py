@@ -27,6 +27,11 @@ PRUNE_AT_ONCE: Final = 5_000
 PRUNE_SECONDS: Final = 0.5  # a start is not to be kept waiting
 CHECK_BYTES: Final = 16 << 20  # up to here a whole check costs no time that anybody notices
 
+# In WAL mode FULL syncs at every commit: what was answered survives a power cut too. With NORMAL
+# it outlives the process, and a power cut may take the newest.
+DURABLE: Final = "PRAGMA synchronous = FULL"
+SWIFT: Final = "PRAGMA synchronous = NORMAL"
+
 APPLICATION_ID: Final = 0x736D7371  # "smsq": a database of another program is left alone
 
 # Each step takes the schema one version further (PRAGMA user_version); never change one.
@@ -110,8 +115,7 @@ def connect(path: Path) -> sqlite3.Connection:
         path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
     try:
-        # In WAL mode FULL syncs at every commit: what was answered survives a power cut too.
-        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(DURABLE)
         connection.execute("PRAGMA temp_store = MEMORY")
     except sqlite3.Error:
         connection.close()

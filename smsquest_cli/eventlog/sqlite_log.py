@@ -14,7 +14,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from smsquest_cli.eventlog import queries
-from smsquest_cli.eventlog.database import connect, errors_of, open_database, transaction
+from smsquest_cli.eventlog.database import (
+    DURABLE,
+    SWIFT,
+    connect,
+    errors_of,
+    open_database,
+    transaction,
+)
 from smsquest_cli.eventlog.entries import Batch, Entry, Stored
 from smsquest_cli.eventlog.known import Known
 from smsquest_cli.eventlog.rows import (
@@ -33,6 +40,7 @@ from smsquest_cli.problems import LocalError
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Collection
+    from contextlib import AbstractContextManager
     from pathlib import Path
     from typing import Self
 
@@ -50,10 +58,11 @@ _INSERT: Final = f"INSERT INTO events ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?
 class _Pending:
     """What one thread wants recorded; it waits until somebody has done so, or told it to."""
 
-    __slots__ = ("_turn", "entries", "error", "events")
+    __slots__ = ("_turn", "durable", "entries", "error", "events")
 
-    def __init__(self, entries: tuple[Entry, ...]) -> None:
+    def __init__(self, entries: tuple[Entry, ...], *, durable: bool) -> None:
         self.entries = entries
+        self.durable = durable
         self.events: tuple[Event, ...] | None = None
         self.error: BaseException | None = None
         self._turn = threading.Lock()
@@ -81,6 +90,7 @@ class SqliteLog:
         self._notes: tuple[Problem, ...] = ()
 
         self._writer = writer  # used by whoever leads
+        self._durable = True  # as it was opened
         self._queue: deque[_Pending] = deque()
         self._queued = threading.Condition()
         self._leading = False
@@ -116,9 +126,9 @@ class SqliteLog:
 
     # Recording
 
-    def append(self, *entries: Entry) -> tuple[Event, ...]:
+    def append(self, *entries: Entry, durable: bool = True) -> tuple[Event, ...]:
         """Record *entries* together; see `EventLog`."""
-        pending = _Pending(entries)
+        pending = _Pending(entries, durable=durable)
         with self._queued:
             if self._closed:
                 raise LocalError("L1", path=self._path, reason="it is closed")
@@ -153,7 +163,7 @@ class SqliteLog:
 
     def _commit(self, group: list[_Pending]) -> None:
         try:
-            with errors_of(self._path), transaction(self._writer):
+            with errors_of(self._path), self._transaction(group):
                 self._forget_if_others_wrote()
                 recorded = [[self._take(entry) for entry in pending.entries] for pending in group]
                 rows = [row for pairs in recorded for row, _ in pairs]
@@ -170,6 +180,14 @@ class SqliteLog:
             for pending, pairs in zip(group, recorded, strict=True):
                 pending.events = tuple([event for _, event in pairs])
             self._tell(newest=newest)
+
+    def _transaction(self, group: list[_Pending]) -> AbstractContextManager[None]:
+        """One that waits for the disk if anybody in *group* has to."""
+        durable = any(pending.durable for pending in group)
+        if durable != self._durable:
+            self._writer.execute(DURABLE if durable else SWIFT)
+            self._durable = durable
+        return transaction(self._writer)
 
     def _take(self, entry: Entry) -> tuple[Row, Event]:
         """The row of *entry*, and its event as recorded."""

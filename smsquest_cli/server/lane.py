@@ -2,14 +2,15 @@
 
 waitress hands each request to a thread, which costs more than a webhook does. Here the requests
 that have come in one round of the loop and that need not wait are answered together, before the
-next round; all others go to the threads as ever.
+next round. Those that have to wait are answered in waitress's threads, without WSGI in between; all
+others go to the app as ever.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from http.client import responses
+from http.client import responses as phrases
 from typing import TYPE_CHECKING, Any, Final
 
 from waitress import wasyncore
@@ -17,7 +18,7 @@ from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.server import TcpWSGIServer
-from waitress.task import ThreadedTaskDispatcher, WSGITask
+from waitress.task import ThreadedTaskDispatcher
 from waitress.utilities import build_http_date
 
 from smsquest_cli.server.quick import Incoming
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     import threading
     from typing import Self
 
-    from smsquest_cli.server.quick import Quick
+    from smsquest_cli.server.quick import Quick, Response
     from smsquest_cli.wire import Headers, WsgiApp
 
 POLL_SECONDS: Final = 10.0  # nothing waits for it; idle connections are looked at then
@@ -45,28 +46,10 @@ class LaneParser(HTTPRequestParser):
         return consumed
 
 
-class LaneTask(WSGITask):
-    """A request that a thread answers; an app's own headers go out as the app has written them."""
-
-    response_headers: list[tuple[str, str]]
-
-    def build_response_header(self) -> bytes:
-        """The head of the answer, without what waitress makes of it."""
-        written = {name.lower(): name for name, _ in self.response_headers}
-        first, *lines = super().build_response_header().decode("latin-1").split("\r\n")
-        kept = [first]
-        for line in lines:
-            name, colon, value = line.partition(":")
-            if name != "Via" or "via" in written:  # it takes itself for a proxy then
-                kept.append(written.get(name.lower(), name) + colon + value)
-        return "\r\n".join(kept).encode("latin-1")
-
-
 class LaneChannel(HTTPChannel):
     """One connection."""
 
     parser_class = LaneParser
-    task_class = LaneTask
     if TYPE_CHECKING:  # what the type stubs of waitress leave out
         server: LaneServer
         requests: list[Any]
@@ -84,7 +67,10 @@ class LaneChannel(HTTPChannel):
         return Incoming(request.command, request.path, request.request_uri, request.headers, body)
 
     def finish(self, answer: bytes) -> None:
-        """Send *answer* to that request and go on to the next; what is left is sent later."""
+        """Send *answer* to that request and go on to the next; what is left is sent later.
+
+        May be called from any thread. One that is not the server's own has to wake it then.
+        """
         self.last_activity = time.time()
         if self.connected:
             self._send(answer)
@@ -100,19 +86,16 @@ class LaneChannel(HTTPChannel):
                 self.send_continue()
 
     def _send(self, answer: bytes) -> None:
-        try:
-            sent = 0 if self.total_outbufs_len else self.send(answer)
-        except OSError:
-            self.handle_close()
-            return
-        if sent < len(answer) and self.connected:
-            self._send_later(answer[sent:])
-
-    def _send_later(self, rest: bytes) -> None:
         with self.outbuf_lock:
-            self.outbufs[-1].append(rest)
-            self.current_outbuf_count += len(rest)
-            self.total_outbufs_len += len(rest)
+            try:
+                sent = 0 if self.total_outbufs_len else self.send(answer, do_close=False)
+            except OSError:
+                self.will_close = True
+                return
+            if rest := answer[sent:]:
+                self.outbufs[-1].append(rest)
+                self.current_outbuf_count += len(rest)
+                self.total_outbufs_len += len(rest)
 
     def _waits_for_continue(self) -> bool:
         partly = self.request
@@ -124,6 +107,36 @@ class LaneChannel(HTTPChannel):
         )
 
 
+class _Waiting:
+    """A request that is answered in a thread of the dispatcher."""
+
+    def __init__(self, channel: LaneChannel, request: Incoming) -> None:
+        self._channel = channel
+        self._request = request
+        self._responded = False
+
+    def service(self) -> None:
+        """Answer it."""
+        server = self._channel.server
+        assert server.quick is not None
+        try:
+            server.quick.handle(self._request, self._respond)
+        except Exception:
+            server.logger.exception("Exception while serving %s", self._request.path)
+            if not self._responded:
+                self._respond((500, (), b""))
+
+    def cancel(self) -> None:
+        """Let it go unanswered."""
+        self._channel.cancel()
+
+    def _respond(self, response: Response) -> None:
+        self._responded = True
+        server = self._channel.server
+        self._channel.finish(server.bytes_of(*response))
+        server.pull_trigger()
+
+
 class LaneServer(TcpWSGIServer):
     """waitress's server with the lane."""
 
@@ -131,7 +144,7 @@ class LaneServer(TcpWSGIServer):
     trigger: Any  # wakes the loop, from any thread, to call a function there
     active_channels: dict[int, LaneChannel]  # type: ignore[assignment]
     _map: dict[int, Any]
-    _quick: Quick | None
+    quick: Quick | None
     _ready: deque[LaneChannel]
     _date: tuple[int, str]
 
@@ -153,7 +166,7 @@ class LaneServer(TcpWSGIServer):
             sockinfo=(listener.family, listener.type, listener.proto, listener.getsockname()),
             bind_socket=False,
         )
-        server._quick = quick
+        server.quick = quick
         server._ready = deque()
         server._date = (0, "")
         return server
@@ -185,41 +198,42 @@ class LaneServer(TcpWSGIServer):
         """Take the next request of *channel* into the lane, or give it to a thread."""
         request = channel.requests[0]
         if (
-            self._quick is not None
+            self.quick is not None
             and request.error is None
             and request.version == "1.1"
             and request.request_uri.startswith("/")
-            and self._quick.takes(request.command, request.path)
+            and self.quick.takes(request.command, request.path)
         ):
             self._ready.append(channel)
         else:
             self.task_dispatcher.add_task(channel)  # type: ignore[arg-type]
 
     def _answer_ready(self) -> None:
-        assert self._quick is not None
+        assert self.quick is not None
         channels = [self._ready.popleft() for _ in range(len(self._ready))]
         requests = [channel.quick_request() for channel in channels]
         try:
-            answers = self._quick.answer(requests)
+            responses = self.quick.answer(requests)
         except Exception:
             self.logger.exception("Exception in the lane")
-            answers = [None] * len(channels)
-        for channel, answer in zip(channels, answers, strict=True):
-            if answer is None:
-                self.task_dispatcher.add_task(channel)  # type: ignore[arg-type]
-                continue
-            try:
-                channel.finish(self._bytes_of(*answer))
-            except Exception:  # what is wrong with one connection is not to end them all
-                self.logger.exception("Exception in the lane")
-                channel.handle_close()
+            responses = [None] * len(channels)
+        for channel, request, response in zip(channels, requests, responses, strict=True):
+            if response is None:
+                self.task_dispatcher.add_task(_Waiting(channel, request))  # type: ignore[arg-type]
+            else:
+                channel.finish(self.bytes_of(*response))
 
-    def _bytes_of(self, status: int, headers: Headers, body: bytes) -> bytes:
-        now = int(time.time())
-        if self._date[0] != now:
-            self._date = (now, build_http_date(now))
-        lines = [f"HTTP/1.1 {status} {responses.get(status, 'Unknown')}", f"Date: {self._date[1]}"]
+    def bytes_of(self, status: int, headers: Headers, body: bytes) -> bytes:
+        """A response as it is sent."""
+        now, date = int(time.time()), self._date
+        if date[0] != now:
+            self._date = date = (now, build_http_date(now))
+        lines = [f"HTTP/1.1 {status} {phrases.get(status, 'Unknown')}"]
         lines += [f"{name}: {value}" for name, value in headers]
-        if status not in NO_BODY:
+        if not any(name.lower() == "date" for name, _ in headers):  # an app has told its own
+            lines.append(f"Date: {date[1]}")
+        if status in NO_BODY:
+            body = b""
+        else:
             lines.append(f"Content-Length: {len(body)}")
         return "\r\n".join([*lines, "\r\n"]).encode("latin-1") + body

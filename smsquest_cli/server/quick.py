@@ -1,4 +1,4 @@
-"""Requests that need nobody to wait for: answered where they are read, several at once."""
+"""Requests that are answered without WSGI: where they are read, or in a thread of their own."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from smsquest_cli.wire import Headers
+
+    Response = tuple[int, Headers, bytes]
 
 # What belongs to one connection, and not to the request.
 OF_CONNECTION: Final = frozenset(
@@ -60,13 +62,16 @@ class Incoming:
 
 
 class Quick(Protocol):
-    """Answers some requests at once, or leaves them to the app."""
+    """Answers some requests itself; a response is a status, headers and a body."""
 
     def takes(self, method: str, path: str) -> bool:
-        """Whether such a request may be one to be answered at once."""
+        """Whether such a request is one of them."""
 
-    def answer(self, requests: Sequence[Incoming]) -> Sequence[tuple[int, Headers, bytes] | None]:
-        """Status, headers and body for each of *requests*; None leaves it to the app."""
+    def answer(self, requests: Sequence[Incoming]) -> Sequence[Response | None]:
+        """The response to each of *requests*, at once; None where that takes longer."""
+
+    def handle(self, request: Incoming, respond: Callable[[Response], None]) -> None:
+        """Call *respond* once, however long it takes; called in a thread of its own."""
 
 
 def _usual(name: str) -> str:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from smsquest_cli.config import Settings
     from smsquest_cli.eventlog import EventLog
     from smsquest_cli.forwarding import Forwarder
-    from smsquest_cli.webhooks import Answerer
 
 DEFAULT_REPLY: Final = "You said: {Body}"
 LARGEST_DOCUMENT: Final = 64 * 1024  # Twilio reads no more
@@ -96,7 +95,7 @@ def session_for(settings: Settings, options: ServeOptions) -> Iterator[Session]:
         log.close()
 
 
-def _rule(options: ServeOptions) -> Answerer:
+def _rule(options: ServeOptions) -> RuleAnswerer:
     from smsquest_cli import replies
 
     if options.no_reply:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from smsquest_cli.webhooks.answering import Answered, Answerer, RuleAnswerer
+from smsquest_cli.webhooks.answering import Answered, App, RuleAnswerer
 from smsquest_cli.webhooks.hot_routes import HotRoutes
 from smsquest_cli.webhooks.receiver import Receiver
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
     from werkzeug.exceptions import HTTPException
 
-__all__ = ["Answered", "Answerer", "Receiver", "RuleAnswerer", "create_app"]
+__all__ = ["Answered", "App", "Receiver", "RuleAnswerer", "create_app"]
 
 _TEXT: Final = {"Content-Type": "text/plain; charset=utf-8"}
 

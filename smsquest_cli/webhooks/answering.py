@@ -22,7 +22,10 @@ XML: Final = "text/xml; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What Twilio gets, and what is recorded of it."""
+    """What Twilio gets, and what is recorded of it.
+
+    The headers are of the answer, not of the connection, and a line each.
+    """
 
     status: int
     headers: Headers
@@ -31,14 +34,18 @@ class Answered:
     problems: tuple[Problem, ...] = ()
 
 
-class Answerer(Protocol):
-    """Whoever answers messages."""
+class App(Protocol):
+    """An app that answers messages in its own time."""
 
-    def answer(self, message: Message, request: Request, status_url: str) -> Answered:
-        """The answer to *message*, which came as *request*; callbacks go to *status_url*."""
+    def answer(self, message: Message, request: Request, record: Callable[[], None]) -> Answered:
+        """The app's answer to *message*, which came as *request*.
+
+        *record*, which puts the message on disk, is called before this returns, and may be called
+        while the app works; what it raises is raised.
+        """
 
     def status(self, request: Request) -> tuple[Problem, ...]:
-        """Take notice of the status callback *request*; what is wrong with how that went."""
+        """Hand on the status callback *request*; what is wrong with how that went."""
 
     def close(self) -> None:
         """Answer what is under way and let go of what is held."""
@@ -54,9 +61,8 @@ class RuleAnswerer:
         self._source = source
         self._now = now
 
-    def answer(self, message: Message, request: Request, status_url: str) -> Answered:
-        """The TwiML of the rule."""
-        del request
+    def answer(self, message: Message, status_url: str) -> Answered:
+        """The TwiML of the rule for *message*; callbacks about its reply go to *status_url*."""
         started = time.perf_counter()
         answer = self._rule(message, status_url)
         ms = round((time.perf_counter() - started) * 1000, 3)
@@ -70,11 +76,3 @@ class RuleAnswerer:
             messages=answer.messages,
         )
         return Answered(200, (("Content-Type", XML),), answer.twiml, reply)
-
-    def status(self, request: Request) -> tuple[Problem, ...]:
-        """A rule does not care."""
-        del request
-        return ()
-
-    def close(self) -> None:
-        """A rule holds nothing."""

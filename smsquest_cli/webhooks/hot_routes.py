@@ -6,22 +6,19 @@ Flask's request and response cost more than all that we do with a webhook (see
 
 from __future__ import annotations
 
-import re
-from http.client import responses
-from typing import TYPE_CHECKING, Any, Final
+from http.client import responses as phrases
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from smsquest_cli.server.quick import OF_CONNECTION, Incoming
-from smsquest_cli.webhooks.receiver import MAX_BODY, OURS, TEXT
+from smsquest_cli.server.quick import Incoming
+from smsquest_cli.webhooks.receiver import OURS, TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from smsquest_cli.server.quick import Response
     from smsquest_cli.webhooks.receiver import Receiver
     from smsquest_cli.wire import Headers, WsgiApp
-
-
-_FOLD: Final = re.compile(r"[\r\n]+[ \t]*")  # which an app may still put into a header
 
 
 class HotRoutes:
@@ -46,11 +43,11 @@ class HotRoutes:
             body = b"" if method == "HEAD" else b"405 Only GET and POST\n"
             return _answered(start_response, 405, (*TEXT, ("Allow", "GET, POST")), body)
         length = _length(environ)
-        if length > MAX_BODY:
-            return _answered(start_response, 413, TEXT, b"413 Too large for a webhook\n")
         body = environ["wsgi.input"].read(length) if length else b""
         incoming = Incoming(method, path, target_of(environ), _fields(environ), body)
-        return _answered(start_response, *self._receiver.receive(incoming))
+        responses: list[Response] = []
+        self._receiver.handle(incoming, responses.append)
+        return _answered(start_response, *responses[0])
 
 
 def _fields(environ: dict[str, Any]) -> dict[str, str]:
@@ -81,15 +78,9 @@ def _length(environ: dict[str, Any]) -> int:
         return 0
 
 
-def _belongs(name: str) -> bool:
-    """Whether the header *name* of an answer is not the server's own business."""
-    return name.upper().replace("-", "_") not in OF_CONNECTION
-
-
 def _answered(
     start_response: Callable[..., Any], status: int, headers: Headers, body: bytes
 ) -> list[bytes]:
-    kept = [(name, _FOLD.sub(" ", value)) for name, value in headers if _belongs(name)]
-    kept.append(("Content-Length", str(len(body))))
-    start_response(f"{status} {responses.get(status, 'Unknown')}", kept)
+    sent = [*headers, ("Content-Length", str(len(body)))]
+    start_response(f"{status} {phrases.get(status, 'Unknown')}", sent)
     return [body]

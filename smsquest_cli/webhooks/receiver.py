@@ -24,17 +24,16 @@ if TYPE_CHECKING:
 
     from smsquest_cli.eventlog import EventLog
     from smsquest_cli.events import Event
-    from smsquest_cli.server.quick import Incoming
+    from smsquest_cli.server.quick import Incoming, Response
     from smsquest_cli.signing import Verifier
-    from smsquest_cli.webhooks.answering import Answered, Answerer
-    from smsquest_cli.wire import Headers
-
-    Response = tuple[int, Headers, bytes]
+    from smsquest_cli.webhooks.answering import Answered, App
 
 SMS: Final = "/sms"
 OURS: Final = frozenset({SMS, "/status"})
 MAX_BODY: Final = 128 * 1024  # Twilio's own are a few kB
 TEXT: Final = (("Content-Type", "text/plain; charset=utf-8"),)
+
+CONFIRMED: Final[Response] = (204, (), b"")
 
 _IDEMPOTENCY: Final = "I-Twilio-Idempotency-Token"
 _PRIVATE: Final = frozenset({"Authorization", "Cookie"})  # headers that are not written to disk
@@ -59,7 +58,7 @@ class _Prepared:
 
 
 class Receiver:
-    """Receives Twilio's requests for one run, and has *answerer* answer its messages.
+    """Receives Twilio's requests for one run; a rule or an app answers its messages.
 
     Without a *verifier* every request is accepted. ``public_url`` is the base of the addresses that
     Twilio was given: to be set before the first request, and whenever the tunnel moves.
@@ -68,7 +67,7 @@ class Receiver:
     def __init__(
         self,
         log: EventLog,
-        answerer: Answerer,
+        answerer: RuleAnswerer | App,
         *,
         run: str,
         verifier: Verifier | None = None,
@@ -77,8 +76,8 @@ class Receiver:
     ) -> None:
         self.run = run
         self._log = log
-        self._answerer = answerer
-        self._at_once = isinstance(answerer, RuleAnswerer)
+        self._rule = answerer if isinstance(answerer, RuleAnswerer) else None
+        self._app = None if isinstance(answerer, RuleAnswerer) else answerer
         self._account_sid = account_sid
         self._now = now
         self._public_url = ""
@@ -99,42 +98,50 @@ class Receiver:
     def close(self) -> None:
         """Record what is not yet recorded of refused requests, and keep no app waiting."""
         self._rejections.flush()
-        self._answerer.close()
+        if self._app is not None:
+            self._app.close()
 
     def local_path(self, path: str) -> str:
         """*path* of a request, without the path of the public URL."""
         return self._checks.address.local_path(path)
 
     def takes(self, method: str, path: str) -> bool:
-        """Whether a request is one that can be answered without waiting for an app."""
-        return self._at_once and method in ("POST", "GET") and self.local_path(path) in OURS
+        """Whether a request is one of Twilio's kind."""
+        return method in ("POST", "GET") and self.local_path(path) in OURS
 
     def answer(self, requests: Sequence[Incoming]) -> list[Response | None]:
-        """Check, record and answer *requests* together; None for one that is to be refused."""
+        """Check, record and answer *requests* together; None for what `handle` has to see."""
         ready = [self._ready(request) for request in requests]
         try:
-            self._record_all([prepared for prepared in ready if prepared])
+            if any(ready):
+                self._record_all([prepared for prepared in ready if prepared])
         except LocalError as err:
             return [_unrecorded(err) if prepared else None for prepared in ready]
         return [prepared.response if prepared else None for prepared in ready]
 
-    def receive(self, incoming: Incoming) -> Response:
-        """Check, record and answer a request to one of our routes, whatever it is."""
+    def handle(self, incoming: Incoming, respond: Callable[[Response], None]) -> None:
+        """Check, record and answer a request to one of our routes, whatever it is.
+
+        *respond* gets the response as soon as nothing can be lost any more.
+        """
         try:
-            if self._at_once:
+            if len(incoming.body) > MAX_BODY:
+                respond((413, TEXT, b"413 Too large for a webhook\n"))
+            elif self._app is not None:
+                self._hand_on(incoming, self._app, respond)
+            else:
                 prepared = self._prepared(incoming)
                 self._record_all([prepared])
-                return prepared.response
-            return self._handed_on(incoming)
+                respond(prepared.response)
         except RefusedError as refused:
             path, reason = self.local_path(incoming.path), refused.reason
             self._rejections.add(path, incoming.method, reason, hint=refused.hint)
-            return refused.status, TEXT, f"{refused.status} {reason}\n".encode()
+            respond((refused.status, TEXT, f"{refused.status} {reason}\n".encode()))
         except LocalError as err:
-            return _unrecorded(err)
+            respond(_unrecorded(err))
 
     def _ready(self, incoming: Incoming) -> _Prepared | None:
-        if len(incoming.body) > MAX_BODY:
+        if self._app is not None or len(incoming.body) > MAX_BODY:
             return None
         try:
             return self._prepared(incoming)
@@ -142,31 +149,38 @@ class Receiver:
             return None
 
     def _prepared(self, incoming: Incoming) -> _Prepared:
-        """A request with the answer that it gets once its entries are recorded."""
+        """A request with the answer that a rule gives once its entries are recorded."""
+        assert self._rule is not None
         arrival = self._arrival(incoming)
         if arrival.message is None:
-            return _Prepared(arrival, arrival.entries, (204, (), b""))
-        answered = self._answered(arrival, arrival.message)
-        response = (answered.status, answered.headers, answered.body)
-        return _Prepared(arrival, (*arrival.entries, *_told_by(answered)), response)
-
-    def _handed_on(self, incoming: Incoming) -> Response:
-        """The answer of an app, which may take its time: the request is safe before it is asked."""
-        arrival = self._arrival(incoming)
-        recorded = self._log.append(*arrival.entries)
-        self._remark_on_repeat(arrival, recorded[0])
-        if arrival.message is None:
-            self._record(*self._answerer.status(arrival.request))
-            return 204, (), b""
-        answered = self._answered(arrival, arrival.message)
-        self._log.append(*_told_by(answered))
-        return answered.status, answered.headers, answered.body
+            return _Prepared(arrival, arrival.entries, CONFIRMED)
+        status_url = self._checks.address.status_url(quote(arrival.message.sid, safe=""))
+        answered = self._rule.answer(arrival.message, status_url)
+        entries = (*arrival.entries, *_told_by(answered))
+        return _Prepared(arrival, entries, _response(answered))
 
     def _record_all(self, ready: list[_Prepared]) -> None:
         recorded = iter(self._log.append(*[entry for one in ready for entry in one.entries]))
         for one in ready:
             first, *_ = islice(recorded, len(one.entries))
             self._remark_on_repeat(one.arrival, first)
+
+    def _hand_on(self, incoming: Incoming, app: App, respond: Callable[[Response], None]) -> None:
+        """Give a request to *app*, which may take its time."""
+        arrival = self._arrival(incoming)
+
+        def record() -> None:
+            first, *_ = self._log.append(*arrival.entries)
+            self._remark_on_repeat(arrival, first)
+
+        if arrival.message is None:
+            record()
+            self._record(*app.status(arrival.request))
+            respond(CONFIRMED)
+            return
+        answered = app.answer(arrival.message, arrival.request, record)
+        self._log.append(*_told_by(answered), durable=False)
+        respond(_response(answered))
 
     # What has come
 
@@ -221,10 +235,6 @@ class Receiver:
             entries.append(Entry(self._foreign(account, status.ts, about=update.sid)))
         return _Arrival(request, tuple(entries))
 
-    def _answered(self, arrival: _Arrival, message: Message) -> Answered:
-        status_url = self._checks.address.status_url(quote(message.sid, safe=""))
-        return self._answerer.answer(message, arrival.request, status_url)
-
     # What the user should know
 
     def _notes(self, message: Message, at: datetime) -> Iterator[Problem]:
@@ -272,12 +282,16 @@ class Receiver:
             about=message.sid,
             sid=message.sid,
             reason="Twilio retry" if retried else "replay",
-            answered="answered" if self._at_once else "forwarded",
+            answered="forwarded" if self._app else "answered",
         )
 
     def _record(self, *events: Event) -> None:
         if events:
             self._log.append(*[Entry(event) for event in events])
+
+
+def _response(answered: Answered) -> Response:
+    return answered.status, answered.headers, answered.body
 
 
 def _told_by(answered: Answered) -> list[Entry]:
