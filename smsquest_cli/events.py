@@ -6,15 +6,19 @@ Each class is one ``type`` of the JSON records in ``docs/reference/records.md``;
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias, TypeVar
 
 from smsquest_cli.messages import Media
 from smsquest_cli.problems import catalogue, line_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import Any
+
+    _Names = tuple[str, ...]
 
 VERSION: Final = 1
 
@@ -272,6 +276,16 @@ _KEYS: Final[Mapping[type, tuple[_Key, ...]]] = {
     for cls in (*EVENT_TYPES.values(), Media, OutgoingMessage, Step, SandboxAccount)
 }
 
+# To write a value: its keys, what stands there, all at once, and where that is not yet plain.
+_WRITTEN: Final[Mapping[type, tuple[_Names, Callable[[Any], tuple[object, ...]], _Names]]] = {
+    cls: (
+        tuple(key for _, key, _, _ in keys),
+        attrgetter(*[name for name, _, _, _ in keys]),
+        tuple(key for _, key, kinds, part in keys if part is not None or list in kinds),
+    )
+    for cls, keys in _KEYS.items()
+}
+
 
 def timestamp(at: datetime) -> str:
     """*at* (aware) as the records write it: UTC, ISO 8601, milliseconds, ``Z``."""
@@ -281,12 +295,7 @@ def timestamp(at: datetime) -> str:
 
 def to_record(event: Event) -> dict[str, object]:
     """The JSON object of *event*: ``v``, ``ts``, ``type``, then the fields of its type."""
-    record: dict[str, object] = {"v": VERSION, "ts": timestamp(event.ts), "type": event.type}
-    for name, key, kinds, part in _KEYS[type(event)]:
-        if name != "ts":
-            value = getattr(event, name)
-            record[key] = value if part is None and list not in kinds else _plain(value)
-    return record
+    return {"v": VERSION, "ts": None, "type": event.type, **_written(event)}
 
 
 def from_record(record: Mapping[str, object]) -> Event:
@@ -306,14 +315,20 @@ def from_record(record: Mapping[str, object]) -> Event:
     return event
 
 
+def _written(value: object) -> dict[str, object]:
+    keys, values_of, to_write = _WRITTEN[type(value)]
+    record: dict[str, object] = dict(zip(keys, values_of(value), strict=True))
+    for key in to_write:
+        record[key] = _plain(record[key])
+    return record
+
+
 def _plain(value: object) -> object:
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     if isinstance(value, datetime):
         return timestamp(value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return {key: _plain(getattr(value, name)) for name, key, _, _ in _KEYS[type(value)]}
-    return value
+    return _written(value) if type(value) in _WRITTEN else value
 
 
 def _made(cls: type[T], record: object) -> T:

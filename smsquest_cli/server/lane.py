@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
+from waitress.buffers import OverflowableBuffer
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
+from waitress.receiver import FixedStreamReceiver
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 from waitress.utilities import build_http_date
 
+from smsquest_cli.server.heads import plain_head
 from smsquest_cli.server.quick import Incoming
 
 if TYPE_CHECKING:
@@ -37,6 +40,32 @@ NO_BODY: Final = frozenset({204, 304})
 
 class LaneParser(HTTPRequestParser):
     """A request on its way in."""
+
+    if TYPE_CHECKING:  # what the type stubs of waitress leave out
+        request_uri: str
+        proxy_scheme: str
+        proxy_netloc: str
+        path: str
+        command: str  # type: ignore[assignment]
+        query: str
+        fragment: str
+
+    def parse_header(self, header_plus: bytes) -> None:
+        """Take *header_plus*, the whole head, to pieces; raises `ParsingError`."""
+        head = plain_head(header_plus)
+        if head is None:
+            super().parse_header(header_plus)
+            return
+        self.command, self.request_uri, self.version = head.method, head.target, "1.1"
+        self.path, self.query, self.fragment = head.path, head.query, ""
+        self.proxy_scheme = self.proxy_netloc = ""
+        self.url_scheme = self.adj.url_scheme
+        self.headers = head.fields
+        self.connection_close = head.fields.get("CONNECTION", "").lower() == "close"
+        self.content_length = head.content_length
+        if head.content_length:
+            buffer = OverflowableBuffer(self.adj.inbuf_overflow)
+            self.body_rcv = FixedStreamReceiver(head.content_length, buffer)
 
     def received(self, data: bytes) -> int:
         """Take what belongs to the request of *data*; how much that was."""
