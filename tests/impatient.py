@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 from functools import partial
 
 from smsquest_cli.__main__ import main
@@ -12,6 +13,7 @@ from smsquest_cli.tunnel import ngrok
 if __name__ == "__main__":
     number_entrance.RECHECK_SECONDS = 0.1
     number_entrance.RETRY_SECONDS = 0.1
+    number_entrance.Unheard = partial(number_entrance.Unheard, patience=timedelta(seconds=0.2))
     number_entrance.GIVEN_URL_SECONDS = 1.0
     number_entrance.Manner = partial(number_entrance.Manner, patience=1.5, pause=0.05)
     number_entrance.TwilioGateway = partial(

@@ -10,10 +10,11 @@ import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 import pytest
-from fake_ngrok.place import agents_of
+from fake_ngrok.place import agents_of, wait_for
 from pretend_twilio import pretend_twilio, served
 
 from smsquest_cli.sandbox import NUMBER
@@ -42,6 +43,12 @@ def hasty(serve):
 
 def problems(listener):
     return [record["id"] for record in listener.records if record["type"] == "problem"]
+
+
+def wait_for_the_next_second():
+    """Twilio's log tells whole seconds: what comes in the one of the start may be older than us."""
+    now = time.time()
+    wait_for(lambda: int(time.time()) > int(now))
 
 
 # Twilio's API
@@ -183,6 +190,39 @@ def test_a_colleague_who_takes_the_number_is_said_while_we_serve(hasty, twilio, 
     assert listener.stop() == 0
     assert problems(listener) == ["M4"]
     assert twilio.number.sms_url == THEIRS
+
+
+def test_a_message_that_goes_elsewhere_is_noticed(hasty, twilio, address):
+    """N7: it is in Twilio's log, and nobody called us; said once, with its SID."""
+    listener = hasty(*address)
+    assert listener.ready
+    wait_for_the_next_second()
+    assert twilio.sandbox.play("this one comes").answer.status == 200
+    twilio.account.add_address(NUMBER)
+    lost = [twilio.sandbox.play("this one does not").sid for _ in range(2)]
+
+    problem = listener.wait_for("problem", id="N7")
+
+    assert f"Twilio logged {lost[0]} at " in problem["line"]
+    assert listener.stop() == 0
+    assert problems(listener) == ["N7"]
+    again = hasty(*address, "--backfill", "1h")
+    missed = [again.wait_for("inbound", sid=sid)["missed"] for sid in lost]
+    assert missed == [True, True]
+
+
+def test_a_message_that_was_refused_here_is_not_said_to_have_gone_elsewhere(hasty, twilio, address):
+    """It is in Twilio's log and not in ours; what we refused explains it."""
+    listener = hasty(*address)
+    assert listener.ready
+    wait_for_the_next_second()
+    twilio.sandbox.play("who is this?", unsigned=True)
+    listener.wait_for("rejected")
+    asked = len(twilio.requests)
+    wait_for(lambda: sum("Messages" in one for one in twilio.requests[asked:]) > 5)
+
+    assert listener.stop() == 0
+    assert problems(listener) == []
 
 
 # The tunnel

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
@@ -12,9 +13,10 @@ from smsquest_cli.diagnosis import choose_number, concern_about, menu, route_of
 from smsquest_cli.journal import Journal
 from smsquest_cli.messages import OPT_OUT_KEYWORDS
 from smsquest_cli.pointing import Manner, Pointing, pointed_at
-from smsquest_cli.problems import TunnelError, TwilioRefusedError
+from smsquest_cli.problems import LocalError, TunnelError, TwilioRefusedError
 from smsquest_cli.segments import segment
 from smsquest_cli.serving.entrances import SMS, STATUS, Entrance, Trust
+from smsquest_cli.serving.unheard import Unheard
 from smsquest_cli.tunnel import GivenUrl, NgrokSettings, NgrokTunnel, TunnelChange, self_test
 from smsquest_cli.twilio_api import TwilioGateway
 from smsquest_cli.views import Header
@@ -281,8 +283,13 @@ class NumberEntrance(Entrance):
         self._moved_to = self.retry_after = None
 
     def _watch(self, stopping: threading.Event) -> None:
-        """Read the number again from time to time: a colleague may have taken it over."""
+        """Look from time to time whether the number still calls us, and with every message."""
         assert self._pointing is not None
+        assert self.number is not None
+        unheard = Unheard(self._gateway, self._log, number=self.number, run=self._run_id)
         while not stopping.wait(RECHECK_SECONDS):
-            if not self._pointing.check():
-                return
+            with suppress(LocalError):  # the log tells its reader
+                if not self._pointing.check():
+                    return
+                if (problem := unheard.look()) is not None:
+                    self.record(problem)

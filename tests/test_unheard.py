@@ -1,0 +1,144 @@
+"""A message that Twilio logs and that does not come here is told of, unless that is explained."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from smsquest_cli.credentials import masked
+from smsquest_cli.eventlog import Entry, open_log
+from smsquest_cli.events import Inbound, Rejected, Tunnel
+from smsquest_cli.problems import CredentialsError
+from smsquest_cli.sandbox import ACCOUNT_SID, NUMBER, PHONE
+from smsquest_cli.serving.unheard import Unheard
+from smsquest_cli.twilio_api import SentMessage
+
+START = datetime(2026, 11, 25, 14, 0, tzinfo=UTC)
+SID = "SM" + "7" * 32
+
+
+class Gateway:
+    """What Twilio has logged, by a clock that ours may be *ahead* of."""
+
+    def __init__(self, *, ahead=0.0):
+        self.clock_offset = ahead
+        self.logged = []
+        self.refused = None
+        self.asked_since = None
+
+    def log(self, *, at, direction="inbound"):
+        self.logged.append(
+            SentMessage(
+                sid=SID, status="received", direction=direction, to=NUMBER, body="", created=at
+            )
+        )
+
+    def messages(self, *, to, since, limit):
+        assert (to, limit > 0) == (NUMBER, True)
+        if self.refused:
+            raise self.refused
+        self.asked_since = since
+        return self.logged
+
+
+@pytest.fixture
+def log(tmp_path):
+    log = open_log(tmp_path / "log.db", run="ours")
+    yield log
+    log.close()
+
+
+@pytest.fixture
+def clock():
+    return [START]
+
+
+@pytest.fixture
+def look(log, clock):
+    """Look at *gateway* from `START` on, half a minute later."""
+
+    def look(gateway, *, seconds=30.0):
+        clock[0] = START
+        unheard = Unheard(gateway, log, number=NUMBER, run="ours", now=lambda: clock[0])
+        clock[0] = START + timedelta(seconds=seconds)
+        return [found.id for found in (unheard.look(), unheard.look()) if found]
+
+    return look
+
+
+def came(at):
+    return Inbound(
+        ts=at, sid=SID, from_=PHONE, to=NUMBER, body="", method="POST", segments=1,
+        encoding="GSM-7", signature="valid",
+    )  # fmt: skip
+
+
+def test_a_message_that_did_not_come_is_told_once(look):
+    """The first is enough: the way is wrong, not the message."""
+    gateway = Gateway()
+    gateway.log(at=START + timedelta(seconds=2))
+
+    assert look(gateway) == ["N7"]
+    assert gateway.asked_since == START + timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(21.0, []), (23.0, ["N7"])])
+def test_twilio_has_time_to_call(look, seconds, told):
+    """Two tries to connect, and as long for the answer of somebody slow."""
+    gateway = Gateway()
+    gateway.log(at=START + timedelta(seconds=2))
+
+    assert look(gateway, seconds=seconds) == told
+
+
+def test_the_clock_that_counts_is_twilios(look):
+    """Ours is an hour ahead: what came just now is not an hour late."""
+    gateway = Gateway(ahead=3600)
+    gateway.log(at=START - timedelta(seconds=3580))
+
+    assert look(gateway) == []
+    assert look(gateway, seconds=45) == ["N7"]
+    assert gateway.asked_since == START - timedelta(seconds=3599)
+
+
+def test_what_is_sent_is_not_waited_for(look):
+    """Only what comes in calls a webhook."""
+    gateway = Gateway()
+    gateway.log(at=START + timedelta(seconds=2), direction="outbound-reply")
+
+    assert look(gateway) == []
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        came(START + timedelta(seconds=3)),
+        Rejected(ts=START + timedelta(seconds=3), path="/sms", method="POST", reason="signature"),
+        Tunnel(ts=START + timedelta(seconds=1), state="down"),
+    ],
+    ids=["came", "refused", "tunnel"],
+)
+@pytest.mark.parametrize("ahead", [0, 3600])
+def test_what_happened_here_explains_it(look, log, event, ahead):
+    """It did come, or was refused, or could not come: all of that has its own line."""
+    gateway = Gateway(ahead=ahead)
+    gateway.log(at=START + timedelta(seconds=2 - ahead))
+    read = gateway.messages
+
+    def meanwhile(**wanted):
+        if not log.sids(SID) and log.head() == 0:
+            log.append(Entry(event))
+        return read(**wanted)
+
+    gateway.messages = meanwhile
+
+    assert look(gateway) == []
+
+
+def test_a_key_that_may_not_read_the_log_is_no_event(look):
+    """C4 is nobody's concern here: the number works without it."""
+    gateway = Gateway()
+    gateway.refused = CredentialsError("C4", action=masked(ACCOUNT_SID), permission="Messages")
+
+    assert look(gateway) == []
