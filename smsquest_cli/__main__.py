@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
 
 INTERRUPTED = 130
 
@@ -20,10 +19,10 @@ def main() -> None:
         case ["--help" | "-h"]:
             from smsquest_cli.overview import overview
 
-            with suppress(BrokenPipeError):  # | head
+            try:
                 print(overview(), flush=True)  # noqa: T201
-                return
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            except BrokenPipeError:  # | head
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return
     try:
         from smsquest_cli.cli import run
