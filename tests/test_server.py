@@ -400,12 +400,12 @@ def test_requests_that_come_together_are_answered_together():
         assert go_on.wait(10)
         return answer(requests)
 
-    lane.answer = held
     with serving(quick=lane) as listening, ExitStack() as stack:
         clients = [stack.enter_context(connected(listening)) for _ in range(9)]
-        for client in clients:  # accepted, each
-            client.send(request())
+        for client in clients:  # accepted, each, and nothing of it left to be done
+            client.send(request("POST", "/quick", b"before"))
             client.answer()
+        lane.answer = held
         clients[0].send(request("POST", "/quick", b"first"))
         assert started.wait(10)
         for client in clients[1:]:
@@ -414,7 +414,7 @@ def test_requests_that_come_together_are_answered_together():
         answers = [client.answer() for client in clients]
 
     assert answers == [(200, b"hello")] * 9
-    assert [len(group) for group in lane.groups] == [1, 8]
+    assert [len(group) for group in lane.groups] == [1] * 9 + [1, 8]
 
 
 @pytest.mark.parametrize("answer", [None, ZeroDivisionError()])
