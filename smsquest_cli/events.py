@@ -298,14 +298,14 @@ def to_record(event: Event) -> dict[str, object]:
     return {"v": VERSION, "ts": None, "type": event.type, **_written(event)}
 
 
-def from_record(record: Mapping[str, object]) -> Event:
+def from_record(record: object) -> Event:
     """The event that *record* was made of; fields it does not know are skipped.
 
     Raises `ValueError` where it is no such record: an unknown ``type``, a field missing or of the
     wrong kind.
     """
-    kind = str(record.get("type"))
-    cls = EVENT_TYPES.get(kind)
+    kind = str(record.get("type")) if isinstance(record, dict) else None
+    cls = EVENT_TYPES.get(kind or "")
     if cls is None:
         raise ValueError(f"no such type of record: {kind!r}")
     try:

@@ -57,11 +57,9 @@ def running(home: Path) -> list[Run]:
     for path in (home / "running").glob("*.json"):
         try:
             content = json.loads(path.read_text("utf-8"))
-            ready = from_record(content["ready"])
-            assert isinstance(ready, Ready)
-            alive = processes.is_running(ready.pid, content["process"])
-            run = Run(content["id"], ready, content["store"], content["control_token"])
-        except (OSError, ValueError, KeyError, TypeError, AssertionError):
+            run = _run(content)
+            alive = processes.is_running(run.ready.pid, content["process"])
+        except (OSError, ValueError, KeyError, TypeError):
             alive = False
         if alive:
             found.append(run)
@@ -69,6 +67,20 @@ def running(home: Path) -> list[Run]:
             with suppress(OSError):
                 path.unlink()
     return sorted(found, key=lambda run: run.ready.ts, reverse=True)
+
+
+def _run(content: dict[str, object]) -> Run:
+    """The run that *content* tells of; raises `ValueError`, `KeyError` or `TypeError`."""
+    ready = from_record(content["ready"])
+    run_id, store, token = content["id"], content["store"], content["control_token"]
+    if (
+        not isinstance(ready, Ready)
+        or not isinstance(run_id, str)
+        or not isinstance(store, str)
+        or not isinstance(token, str | None)
+    ):
+        raise TypeError("not a run")
+    return Run(run_id, ready, store, token)
 
 
 def write_private(path: Path, text: str) -> None:
