@@ -12,6 +12,7 @@ import sys
 from urllib.parse import urlencode, urlsplit
 
 import pytest
+from program import COMMAND
 
 FORM = {
     "MessageSid": "SM" + "1" * 32,
@@ -329,3 +330,23 @@ def test_the_lines_go_to_a_pipe_without_colour(environment, tmp_path, smsquest):
     assert "\x1b" not in written
     assert b"\x1b" not in rest
     assert process.returncode == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of processes are of Unix")
+def test_a_disk_that_takes_no_more_ends_the_run(serve):
+    """Twilio hears 503, it is said once, and the exit code is that of the log."""
+    shell = ["bash", "-c", 'ulimit -f 200; exec "$@"', "bash", *COMMAND]
+    listener = serve("--no-tunnel", "--no-verify", "--port", 0, command=shell)
+    form = {**FORM, "Body": "x" * 9000}
+
+    answers = []
+    while answers[-1:] != [503] and len(answers) < 100:
+        form["MessageSid"] = f"SM{len(answers)}"
+        status, _ = post(listener.ready["webhook_url"], form)
+        answers.append(status)
+
+    assert answers[-1] == 503
+    assert listener.wait() == 7
+    assert listener.stderr.count("error[L1]") == 1
+    confirmed = [f"SM{number}" for number, status in enumerate(answers) if status == 200]
+    assert [r["sid"] for r in listener.records if r["type"] == "inbound"] == confirmed

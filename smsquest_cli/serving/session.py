@@ -102,7 +102,7 @@ class Session:
 
     def run(self) -> int:
         """Start, show, stop; all that was changed is put back before this returns."""
-        code = 1
+        code, told = 1, None
         with self._signals, ExitStack() as shown:
             try:
                 with ExitStack() as undone:
@@ -114,12 +114,17 @@ class Session:
                 if self._view is not None and self._signals.reason == "interrupt":
                     code = 0  # Ctrl-C of a run that put everything back is its normal end
             except SmsquestError as err:
-                code = err.exit_code
+                code, told = err.exit_code, err.id
                 if isinstance(err, TunnelError):
                     self._reason = "tunnel"
                 console.show_error(err, output=self._output)
             finally:
-                self._finish()
+                try:
+                    self._finish()
+                except LocalError as err:  # of the log, which may be why it ended
+                    code = code or err.exit_code
+                    if err.id != told:
+                        console.show_error(err, output=self._output)
         return code
 
     def _start(self, undone: ExitStack, shown: ExitStack) -> None:
