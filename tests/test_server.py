@@ -417,6 +417,17 @@ def test_requests_that_come_together_are_answered_together():
     assert [len(group) for group in lane.groups] == [1] * 9 + [1, 8]
 
 
+@pytest.mark.parametrize("path", ["/quick", "/quick/later", "/other"])
+def test_a_client_that_says_no_more_still_gets_its_answer(path):
+    """Half a connection is enough, as for `nc` and some proxies."""
+    with serving(quick=Lane()) as listening, connected(listening) as client:
+        client.send(request("POST", path, b"body"))
+        client.socket.shutdown(socket.SHUT_WR)
+
+        assert client.answer()[0] == 200
+        assert client.is_closed()
+
+
 @pytest.mark.parametrize("answer", [None, ZeroDivisionError()])
 def test_what_is_not_answered_at_once_is_answered_in_a_thread(answer, caplog):
     """Left alone or failed: whoever takes longer gets the whole request, body too."""
