@@ -553,6 +553,69 @@ def test_a_damaged_log_is_set_aside_and_a_fresh_one_begun(path, kind):
     assert (told[0].id, aside.name in told[0].line) == ("L2", True)
 
 
+@settings(deadline=None, max_examples=25)
+@given(lost=st.integers(min_value=1, max_value=30_000), zeroed=st.booleans())
+def test_a_power_cut_costs_no_more_than_what_had_not_reached_the_disk(
+    tmp_path_factory, lost, zeroed
+):
+    """The end of the file that is written to is missing or empty: all before it is there."""
+    path = tmp_path_factory.mktemp("cut") / "events.sqlite3"
+    after = path.with_name("after.sqlite3")
+    with opened(path) as log:
+        sids = [f"SM{number}" for number in range(20)]
+        for sid in sids:
+            log.append(Entry(inbound(sid), REQUEST))
+        for suffix in ("", "-wal"):
+            content = Path(f"{path}{suffix}").read_bytes()
+            if suffix:
+                kept = max(0, len(content) - lost)
+                content = content[:kept] + bytes(len(content) - kept if zeroed else 0)
+            Path(f"{after}{suffix}").write_bytes(content)
+
+    with opened(after) as log:
+        found = [event.sid for event in events_of(log)]
+        log.append(Entry(inbound("SM-new")))
+
+        assert found == sids[: len(found)]
+        assert len(found) >= len(sids) - 1 - lost // 4096  # each takes a page or more
+        assert (log.notes, log.read(len(found)).events[-1].event.sid) == ((), "SM-new")
+
+
+def later_schema(*statements):
+    """The steps to a schema of a later version."""
+    return (*database.MIGRATIONS, statements)
+
+
+def test_a_log_of_an_older_version_is_brought_up_to_date(path, monkeypatch):
+    """What it holds stays, and the step is taken once."""
+    with opened(path) as log:
+        log.append(Entry(inbound(), REQUEST))
+    monkeypatch.setattr(
+        database, "MIGRATIONS", later_schema("ALTER TABLE events ADD COLUMN later TEXT")
+    )
+
+    for _ in range(2):
+        with opened(path) as log:
+            assert (events_of(log), log.notes) == ([inbound()], ())
+            assert log.request_of(SID) == REQUEST
+
+
+def test_a_log_that_cannot_be_brought_up_to_date_stays_as_it_is(path, monkeypatch):
+    """All of a step or nothing: the older program can go on with it."""
+    with opened(path) as log:
+        log.append(Entry(inbound()))
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            database, "MIGRATIONS", later_schema("CREATE TABLE half (x)", "CREATE TABLE events (x)")
+        )
+        with pytest.raises(LocalError, match="L1"):
+            open_log(path, run="run")
+
+    with opened(path) as log:
+        assert events_of(log) == [inbound()]
+        assert log._rows("SELECT count(*) FROM sqlite_master WHERE name = 'half'") == [(0,)]
+
+
 def test_a_healthy_log_has_nothing_to_note(log):
     """No note where nothing is wrong."""
     assert log.notes == ()

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -688,6 +689,42 @@ def test_many_senders_at_once_each_get_their_own_answer(door):
     sids = [event.sid for event in door.events("inbound")]
     assert failures == []
     assert len(sids) == len(set(sids)) == 200
+
+
+def test_a_burst_of_callbacks_is_confirmed_and_recorded_to_the_last(log):
+    """Thousands at once on few connections, none waiting for its answer: nothing is dropped."""
+    senders, each = 8, 500
+
+    def burst(number):
+        requests = []
+        for index in range(each):
+            form = {**STATUS, "MessageSid": f"SM{number}-{index}"}
+            body = urlencode(form)
+            signature = sign(f"{PUBLIC}/status", form.items(), TOKEN)
+            requests.append(
+                f"POST /status HTTP/1.1\r\nHost: h\r\nContent-Type: {FORM_TYPE}\r\n"
+                f"X-Twilio-Signature: {signature}\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+            )
+        with socket.create_connection(("127.0.0.1", door.port), timeout=30) as client:
+            sending = threading.Thread(target=client.sendall, args=("".join(requests).encode(),))
+            sending.start()
+            answers = b""
+            while answers.count(b"\r\n\r\n") < each:
+                answers += client.recv(65536)
+            sending.join()
+            confirmed.append(answers.count(b"HTTP/1.1 204 "))
+
+    confirmed = []
+    with opened(log) as door:
+        threads = [threading.Thread(target=burst, args=(number,)) for number in range(senders)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        recorded = {s.event.sid for s in log.read(0, limit=10**6, types=["status"]).events}
+
+    assert confirmed == [each] * senders
+    assert len(recorded) == each * senders
 
 
 SERVER = """
