@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BUSY_SECONDS: Final = 5.0  # Twilio waits 15 s for an answer
+WAL_BYTES: Final = 16 << 20  # then it is written back, which some requests have to wait for
 KEEP_DAYS: Final = 30
 KEEP_BYTES: Final = 1 << 30
 KEEP_EVENTS: Final = 10_000  # which stay however old a wrong clock makes them
@@ -194,7 +195,8 @@ def _use_wal(connection: sqlite3.Connection) -> None:
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA journal_size_limit = 16777216")
+            connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_BYTES >> 12}")  # pages of 4 kB
         except sqlite3.OperationalError as err:
             if _code(err) not in _BUSY or time.monotonic() >= deadline:
                 raise
