@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from datetime import UTC, datetime, timedelta
 
 import pyte
@@ -70,7 +71,7 @@ def shown(view, out, *events):
 
 
 def test_deliveries_fit_into_eighty_columns():
-    """D4: what is cut is the way; notes stand below."""
+    """D4: what is cut is the beginning of the way; notes stand below."""
     out = paper()
     note = Problem.of("D1", at=AT, about=SID, sid="SM77…e2", minutes=6)
 
@@ -85,8 +86,8 @@ def test_deliveries_fit_into_eighty_columns():
     assert lines[:4] == [
         " SID       To             Now             History                           Age",
         f" {'─' * 78}",
-        " SM3f…9c   +12025550143   delivered       queued 0.0 · sent 0.4 · del…     1:12",
-        " SM41…00   +12025550143   undelivered !   queued 0.0 · undelivered 30…     1:12",
+        " SM3f…9c   +12025550143   delivered       … sent 0.4 · delivered 1.5 s     1:12",
+        " SM41…00   +12025550143   undelivered !   … undelivered 30.6 s             1:12",
     ]
     assert lines[4].startswith("note[D1]: SM77…e2")
     assert all(cell_len(line) <= 80 for line in lines)
@@ -104,6 +105,26 @@ def test_wide_leaves_nothing_out():
     assert SID in lines[2]
     assert "queued 0.0 · failed 0.4 s" in lines[2]
     assert lines[2].endswith('1:12   21610 opted out "Your code"')
+
+
+@pytest.mark.parametrize("width", [80, 40])
+def test_wide_in_a_narrow_window_takes_more_lines(width):
+    """Nothing is cut: a message is a line, its way and its text stand below."""
+    out = paper(width, terminal=True)
+    failed = state(
+        ("queued", 0),
+        ("failed", 400),
+        body="Your code is 123456",
+        error_code=21610,
+        error="opted out",
+    )
+
+    lines = shown(Deliveries(wide=True, out=out, now=lambda: NOW), out, failed)
+
+    text = " ".join(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", " ".join(lines)).split())
+    assert f"{SID[:20]}" in text
+    assert "queued 0.0 · failed 0.4 s" in text
+    assert '21610 opted out "Your code is 123456"' in text
 
 
 @pytest.mark.parametrize("width", [40, 60, 200])
@@ -156,7 +177,7 @@ def test_more_deliveries_than_lines_are_all_there_in_the_end():
     final = out.file.getvalue().removeprefix(live)
 
     assert "+15 earlier" in live
-    assert live.count("delivered") == 5
+    assert live.count("mdelivered") == 5
     assert all(f"SM{number:02}…00" in final for number in range(20))
 
 

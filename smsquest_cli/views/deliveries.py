@@ -14,9 +14,9 @@ from smsquest_cli.console import printable, short_sid
 from smsquest_cli.events import MessageState, Problem
 from smsquest_cli.statuses import FAILURE
 from smsquest_cli.views.canvas import Canvas
-from smsquest_cli.views.cells import Columns, cells, fit
+from smsquest_cli.views.cells import ELLIPSIS, Columns, cells, fit
 from smsquest_cli.views.layout import DIM, FAILED, GOOD, NARROW, hanging, severity_style
-from smsquest_cli.views.words import way
+from smsquest_cli.views.words import STEP, way
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,8 +39,8 @@ TICK: Final = timedelta(seconds=1)  # ages are shown in seconds
 class Deliveries:
     """A table with one row per message, drawn again at each change; notes stand below it.
 
-    With *wide* SIDs, ways and texts are whole, however wide the lines get; while it is live they
-    are cut at the edge of the window.
+    With *wide* SIDs, ways and texts are whole: in a window that is too narrow for them each message
+    takes some lines.
     """
 
     def __init__(
@@ -64,7 +64,8 @@ class Deliveries:
 
     def __exit__(self, *_: object) -> None:
         self._canvas.leave()
-        for line in self._lines(cut=not self._wide):
+        heading, rest = self._parts(cut=self._out.is_terminal or not self._wide)
+        for line in (*heading, *rest):
             self._out.print(line, soft_wrap=self._wide, no_wrap=True)
 
     def show(self, batch: Sequence[Stored]) -> None:
@@ -91,34 +92,42 @@ class Deliveries:
             self._draw()
 
     def _draw(self) -> None:
-        lines = self._lines(cut=True)
-        hidden = len(lines) - self._out.height + 2
+        heading, rest = self._parts(cut=True)
+        hidden = len(heading) + len(rest) - self._out.height + 2
         if hidden > 0:
-            lines[2 : 3 + hidden] = [Text(f" +{hidden + 1} earlier", DIM)]
-        self._canvas.draw(lines)
+            left_out = f"+{hidden + 1} {'lines' if self._wide else 'earlier'}"
+            rest[: 1 + hidden] = [Text(f" {left_out}", DIM)]
+        self._canvas.draw([*heading, *rest])
         self._drawn = self._now()
         self._changed = False
 
-    def _lines(self, *, cut: bool) -> list[Text | Columns]:
-        """Heading, rows and notes; with *cut* no row is wider than the window."""
+    def _parts(self, *, cut: bool) -> tuple[list[Text | Columns], list[Text | Columns]]:
+        """The heading; then rows and notes. With *cut* nothing is wider than the window."""
         width = self._out.width
-        shape = _Shape.of(
-            [self._row(state) for state in self._states.values()],
-            window=width if cut else None,
-            wide=self._wide,
-        )
-        heading = shape.line(HEADINGS)
-        lines: list[Text | Columns] = [
-            Text(heading.plain, "bold", no_wrap=True),
-            Text(f" {'─' * (min(width, shape.width) - 2)}", DIM, no_wrap=True),
-        ]
-        for state in self._states.values():
-            style = FAILED if state.status in FAILURE else GOOD if state.final else ""
-            lines.append(shape.line(self._row(state), style))
+        rows = [self._row(state) for state in self._states.values()]
+        styles = [self._style(state) for state in self._states.values()]
+        shape = _Shape.of(rows, window=width if cut else None, wide=self._wide)
+        notes: list[Text | Columns] = []
         for note in [*self._notes.values()][-NOTES:]:
             text = console.problem_line(note.id, note.severity, note.line)
-            lines += hanging(text, width, severity_style(note.severity))
-        return lines
+            notes += hanging(text, width, severity_style(note.severity))
+        if self._wide and cut and shape.width > width:
+            stacked = [
+                line
+                for row, style in zip(rows, styles, strict=True)
+                for line in _stacked(row, style, width)
+            ]
+            return [], [*stacked, *notes]
+        heading: list[Text | Columns] = [
+            Text(shape.line(HEADINGS).plain, "bold", no_wrap=True),
+            Text(f" {'─' * (min(width, shape.width) - 2)}", DIM, no_wrap=True),
+        ]
+        lines = [shape.line(row, style) for row, style in zip(rows, styles, strict=True)]
+        return heading, [*lines, *notes]
+
+    @staticmethod
+    def _style(state: MessageState) -> str:
+        return FAILED if state.status in FAILURE else GOOD if state.final else ""
 
     def _row(self, state: MessageState) -> tuple[str, ...]:
         mark = " !" if state.status in FAILURE else ""
@@ -170,13 +179,36 @@ class _Shape:
         if self.widths[1] == SHORT_TO and contents is not HEADINGS:
             to = f"…{to[-4:]}"
         styles = ("", "", style, "", "", "")
-        told = (sid, to, now, history, f"{last:>{AGE}}", rest)
+        told = (sid, to, now, _newest(history, self.widths[3]), f"{last:>{AGE}}", rest)
         column, line = 1, []
         for text, width, text_style in zip(told, self.widths, styles, strict=True):
             if width:
                 line.append((column, fit(text, width), text_style))
                 column += width + self.gap
         return Columns(line) if self.window is None else Columns(line).within(self.window)
+
+
+def _stacked(row: tuple[str, ...], style: str, width: int) -> list[Text]:
+    """*row* over several lines: SID, number, status and age; its way; the error and the text."""
+    sid, to, now, history, last, rest = row
+    first = Text(f" {sid}   ", no_wrap=True, overflow="ellipsis")
+    first.append(f"{to}   ").append(now, style).append(f"   {last}")
+    more = [
+        Text(f"   {line.plain}")
+        for text in (history, rest)
+        if text
+        for line in hanging(text, width - 4)
+    ]
+    return [first, *more]
+
+
+def _newest(history: str, width: int) -> str:
+    """*history*, without its first steps where there is no room for all."""
+    steps = history.split(STEP)
+    while len(steps) > 1 and cells(history) > width:
+        del steps[0]
+        history = f"{ELLIPSIS} {STEP.join(steps)}"
+    return history
 
 
 def age(since: timedelta) -> str:

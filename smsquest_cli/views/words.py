@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from smsquest_cli.inbox import Inbox, Row
 
 MOST: Final = 50  # messages that are listed at the end
+STEP: Final = " · "  # between the steps of a way
 ARROWS: Final = {"in": "←", "out": "→"}
 
 _TUNNEL: Final = {
@@ -43,7 +44,7 @@ def happening(event: Number | Tunnel) -> str:
 def way(steps: Sequence[Step]) -> str:
     """``queued 0.0 · sent 0.4 s``: the statuses and when each was seen; empty without *steps*."""
     seen = [f"{printable(step.status)} {max(step.elapsed_ms, 0) / 1000:.1f}" for step in steps]
-    return " · ".join(seen) + (" s" if seen else "")
+    return STEP.join(seen) + (" s" if seen else "")
 
 
 def outcome(row: Row) -> str:
