@@ -169,7 +169,7 @@ def console_for(stream: IO[str]) -> Console:
 
 def say(line: str) -> None:
     """One line of talk, on standard error."""
-    _write(sys.stderr, printable(line))
+    _talk(printable(line))
 
 
 def write_line(line: str) -> None:
@@ -195,12 +195,12 @@ def problem_line(problem_id: str, severity: str, line: str) -> str:
 
 def show_problem(problem: Problem) -> None:
     """Say *problem* on standard error."""
-    _say_problem(problem_line(problem.id, problem.severity, problem.line))
+    _talk(problem_line(problem.id, problem.severity, problem.line))
 
 
 def show_error(error: SmsquestError, *, output: str | None) -> None:
     """Say what ended a command; with JSON output also as a ``problem`` record."""
-    _say_problem(problem_line(error.id, error.severity, error.line))
+    _talk(problem_line(error.id, error.severity, error.line))
     if output == Output.JSON:
         from datetime import UTC, datetime
 
@@ -242,9 +242,13 @@ def _answer_to(prompt: str) -> str:
     return sys.stdin.readline().strip()
 
 
-def _say_problem(line: str) -> None:
+def _talk(line: str) -> None:
+    """*line* on standard error; on a terminal it is divided between words, never in one."""
     if sys.stderr.isatty():
-        line = "\n".join(textwrap.wrap(line, width(), subsequent_indent="  "))
+        divided = textwrap.wrap(
+            line, width(), subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+        )
+        line = "\n".join(divided)
     _write(sys.stderr, line)
 
 

@@ -132,6 +132,17 @@ def test_on_a_terminal_an_error_hangs(monkeypatch):
     assert all(line.startswith("  ") for line in rest)
 
 
+def test_what_is_to_be_copied_stays_in_one_piece(monkeypatch):
+    """Options and addresses are not divided, however narrow the window is."""
+    monkeypatch.setattr(sys, "stderr", err := Tty())
+    monkeypatch.setenv("COLUMNS", "20")
+    url = "https://calm-fox-of-the-north.ngrok-free.app/sms"
+
+    console.say(f"give it to --forward-to {url} now")
+
+    assert err.getvalue().splitlines() == ["give it to", "  --forward-to", f"  {url}", "  now"]
+
+
 @pytest.mark.parametrize(
     ("tty", "term", "wanted", "output"),
     [
