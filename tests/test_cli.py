@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -142,3 +143,36 @@ def test_the_readme_begins_with_a_sentence_a_picture_and_the_two_commands():
 
     places = [readme.index(part) for part in ("one command", "![", "serve --sandbox", "-m pytest")]
     assert places == sorted(places)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (("log", "--since", "5x"), "--since"),
+        (("tail-status", "--since", "soon"), "--since"),
+        (("tail-status", "--interval", "now"), "--interval"),
+        (("serve", "--sandbox", "--timeout", "9e"), "--timeout"),
+        (("serve", "--sandbox", "--backfill", "all"), "--backfill"),
+        (("send", "x", "--to", "+12025550143", "--timeout", ""), "--timeout"),
+        (("simulate", "--media", "owl.png"), "--media"),
+        (("send", "x", "--to", "+12025550143", "--media", "ftp://host/x"), "--media"),
+    ],
+)
+def test_a_value_that_is_none_is_refused_by_the_name_of_its_option(
+    smsquest_here, arguments, option
+):
+    """One line, exit 2, before anything is started or sent."""
+    done = smsquest_here(*arguments)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error[U6]: {option} cannot be ")
+
+
+def test_every_option_says_what_it_takes(smsquest_here):
+    """A word such as URL or DURATION; never the name of a type of Python."""
+    for command in COMMANDS:
+        options = [
+            line for line in smsquest_here(command, "--help").stdout.splitlines() if " --" in line
+        ]
+        assert options
+        assert not [line for line in options if re.search("<(str|int|float|path|file)", line)]

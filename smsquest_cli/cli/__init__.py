@@ -83,7 +83,11 @@ def root(
     ] = None,
     env_file: Annotated[
         Path | None,
-        typer.Option("--env-file", help="Read this file instead of .env in the working folder."),
+        typer.Option(
+            "--env-file",
+            metavar="FILE",
+            help="Read this file instead of .env in the working folder.",
+        ),
     ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
     version: Annotated[  # noqa: ARG001

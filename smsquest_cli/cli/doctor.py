@@ -14,7 +14,10 @@ def doctor(
     number: Annotated[
         str | None,
         typer.Option(
-            "--number", envvar="TWILIO_PHONE_NUMBER", help="The number, E.164 or its PN sid."
+            "--number",
+            metavar="NUMBER",
+            envvar="TWILIO_PHONE_NUMBER",
+            help="The number, E.164 or its PN sid.",
         ),
     ] = None,
     output: TableJson = "table",

@@ -26,10 +26,14 @@ def log(
         typer.Argument(metavar="SID", help="Messages, by SID or its first characters (6)."),
     ] = None,
     since: Annotated[
-        str | None, typer.Option("--since", help="Only what is younger than that (10m, 2h, 1d).")
+        str | None,
+        typer.Option(
+            "--since", metavar="DURATION", help="Only what is younger than that (10m, 2h, 1d)."
+        ),
     ] = None,
     number: Annotated[
-        str | None, typer.Option("--number", help="Only messages from or to this number.")
+        str | None,
+        typer.Option("--number", metavar="NUMBER", help="Only messages from or to this number."),
     ] = None,
     type_: Annotated[
         list[str] | None,
@@ -51,7 +55,7 @@ def log(
     invocation: Invocation = ctx.obj
     invocation.output = shown_as = console.stream_output(output)
     types = _types(type_ or ())
-    start = parse_ago(since) if since else None
+    start = parse_ago(since, "--since") if since else None
     account = Account.of(invocation.settings())
     with account.log() as events, make_log_view(shown_as, follow=follow) as view:
         _show(

@@ -47,6 +47,7 @@ ViaService = Annotated[
 
 MIN_PREFIX = 6
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)", re.ASCII)
+_WEB = re.compile(r"https?://[^\s/]", re.IGNORECASE)
 _UNITS: Mapping[str, float] = {"ms": 0.001, "s": 1, "": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -73,23 +74,29 @@ class Invocation:
         )
 
 
-def parse_duration(text: str) -> timedelta:
+def parse_duration(text: str, option: str) -> timedelta:
     """``10m``, ``1h``, ``2d``, ``90s`` or plain seconds; raises `UsageError` (U6) for the rest."""
     match = _DURATION.fullmatch(text.strip())
-    if match is None:
-        raise UsageError("U6", option="duration", value=text, expected="10m, 1h, 2d or seconds")
     try:
-        return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
-    except OverflowError as err:
-        raise UsageError(
-            "U6", option="duration", value=text, expected="10m, 1h, 2d or seconds"
-        ) from err
+        if match is not None:
+            return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
+    except OverflowError:
+        pass
+    raise UsageError("U6", option=option, value=text, expected="10m, 1h, 2d or seconds")
 
 
-def parse_ago(text: str) -> datetime:
+def parse_ago(text: str, option: str) -> datetime:
     """The moment that lies the duration *text* back; raises `UsageError` (U6) for no duration."""
     now = datetime.now(UTC)
-    return now - min(parse_duration(text), now - datetime(1970, 1, 1, tzinfo=UTC))
+    return now - min(parse_duration(text, option), now - datetime(1970, 1, 1, tzinfo=UTC))
+
+
+def parse_addresses(texts: Sequence[str], option: str) -> tuple[str, ...]:
+    """*texts* that are addresses on the web, each; raises `UsageError` (U6) for another."""
+    for text in texts:
+        if not _WEB.match(text):
+            raise UsageError("U6", option=option, value=text, expected="an http or https address")
+    return tuple(texts)
 
 
 def parse_pairs(texts: Sequence[str], option: str) -> dict[str, str]:

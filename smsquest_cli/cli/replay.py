@@ -25,11 +25,15 @@ def replay(
     ],
     to: Annotated[
         str | None,
-        typer.Option("--to", help="Where to; default: where it went the first time."),
+        typer.Option(
+            "--to", metavar="URL", help="Where to; default: where it went the first time."
+        ),
     ] = None,
     edit: Annotated[
         list[str] | None,
-        typer.Option("--edit", help="Key=Value: change or add a field; repeatable."),
+        typer.Option(
+            "--edit", metavar="KEY=VALUE", help="Key=Value: change or add a field; repeatable."
+        ),
     ] = None,
     diff: Annotated[
         bool, typer.Option("--diff", help="Compare the reply with the one that was recorded.")

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import typer
 from typer.core import TyperCommand
 
-from smsquest_cli.cli.options import Invocation, LinesJson, parse_duration, text_of
+from smsquest_cli.cli.options import (
+    Invocation,
+    LinesJson,
+    parse_addresses,
+    parse_duration,
+    text_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,17 +49,19 @@ def _with_status(arguments: Sequence[str]) -> Iterator[str]:
 def send(
     ctx: typer.Context,
     body: Annotated[str, typer.Argument(help="The text; - reads it from standard input.")],
-    to: Annotated[str, typer.Option("--to", help="Whom it is for.")],
+    to: Annotated[str, typer.Option("--to", metavar="NUMBER", help="Whom it is for.")],
     from_: Annotated[
         str | None,
         typer.Option(
             "--from",
+            metavar="NUMBER",
             help="Your number, or the MG sid of a Messaging Service. Default: the number of the "
             "running serve, then TWILIO_PHONE_NUMBER.",
         ),
     ] = None,
     media: Annotated[
-        list[str] | None, typer.Option("--media", help="Address of an attachment; repeatable.")
+        list[str] | None,
+        typer.Option("--media", metavar="URL", help="Address of an attachment; repeatable."),
     ] = None,
     status_callback: Annotated[
         str | None,
@@ -72,7 +80,10 @@ def send(
         ),
     ] = None,
     timeout: Annotated[
-        str, typer.Option("--timeout", help="With --wait: give up after that long (exit 8).")
+        str,
+        typer.Option(
+            "--timeout", metavar="DURATION", help="With --wait: give up after that long (exit 8)."
+        ),
     ] = "2m",
     output: LinesJson = "lines",
 ) -> None:
@@ -86,14 +97,15 @@ def send(
 
     invocation: Invocation = ctx.obj
     invocation.output = output
-    limit = parse_duration(timeout).total_seconds()
+    limit = parse_duration(timeout, "--timeout").total_seconds()
+    addresses = parse_addresses(media or (), "--media")
     account = Account.of(invocation.settings())
     with account.twilio() as twilio:
         draft = outbox.Draft(
             body=text_of(body),
             to=outbox.recipient(to),
             sender=outbox.sender_for(from_, account.settings, twilio),
-            media=tuple(media or ()),
+            media=addresses,
             status_callback=outbox.callback_for(status_callback, account.run, account.settings),
         )
         _send(account, draft, twilio, Output(output), wait=wait, timeout=limit)

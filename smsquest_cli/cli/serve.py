@@ -34,13 +34,17 @@ def serve(
     number: Annotated[
         str | None,
         typer.Option(
-            "--number", envvar="TWILIO_PHONE_NUMBER", help="Your number: E.164 or its PN sid."
+            "--number",
+            metavar="NUMBER",
+            envvar="TWILIO_PHONE_NUMBER",
+            help="Your number: E.164 or its PN sid.",
         ),
     ] = None,
     reply: Annotated[
         str | None,
         typer.Option(
             "--reply",
+            metavar="TEXT",
             help="Reply to each message; {Body}, {From} and any other webhook parameter may stand "
             'in it. Default: "You said: {Body}".',
         ),
@@ -48,7 +52,9 @@ def serve(
     twiml: Annotated[
         Path | None,
         typer.Option(
-            "--twiml", help="Reply with this TwiML document; same placeholders, XML-escaped."
+            "--twiml",
+            metavar="FILE",
+            help="Reply with this TwiML document; same placeholders, XML-escaped.",
         ),
     ] = None,
     no_reply: Annotated[
@@ -58,6 +64,7 @@ def serve(
         str | None,
         typer.Option(
             "--forward-to",
+            metavar="URL",
             help="Hand each webhook to your own app, byte for byte, and give Twilio its answer.",
         ),
     ] = None,
@@ -65,6 +72,7 @@ def serve(
         str | None,
         typer.Option(
             "--forward-status",
+            metavar="URL",
             help="Where status callbacks go; default: /status beside --forward-to's path.",
         ),
     ] = None,
@@ -77,19 +85,28 @@ def serve(
     port: Annotated[
         int | None,
         typer.Option(
-            "--port", min=0, max=65535, help="Local port; 0 = any free one. Default: 8767."
+            "--port",
+            metavar="PORT",
+            min=0,
+            max=65535,
+            help="Local port; 0 = any free one. Default: 8767.",
         ),
     ] = None,
     public_url: Annotated[
         str | None,
-        typer.Option("--public-url", help="You have a tunnel or proxy already: no ngrok."),
+        typer.Option(
+            "--public-url", metavar="URL", help="You have a tunnel or proxy already: no ngrok."
+        ),
     ] = None,
     no_tunnel: Annotated[
         bool,
         typer.Option("--no-tunnel", help="Serve on this computer only; change no number."),
     ] = False,
     domain: Annotated[
-        str | None, typer.Option("--domain", envvar="NGROK_DOMAIN", help="Your ngrok domain.")
+        str | None,
+        typer.Option(
+            "--domain", metavar="DOMAIN", envvar="NGROK_DOMAIN", help="Your ngrok domain."
+        ),
     ] = None,
     via_service: ViaService = False,
     keep: Annotated[
@@ -101,30 +118,44 @@ def serve(
     yes: Yes = False,
     output: TableLinesJson = None,
     until: Annotated[
-        int | None, typer.Option("--until", min=1, help="Stop after this many inbound messages.")
+        int | None,
+        typer.Option("--until", metavar="N", min=1, help="Stop after this many inbound messages."),
     ] = None,
     timeout: Annotated[
         str | None,
-        typer.Option("--timeout", help="Give up after that long (exit 8): seconds, 2m, 1h."),
+        typer.Option(
+            "--timeout",
+            metavar="DURATION",
+            help="Give up after that long (exit 8): seconds, 2m, 1h.",
+        ),
     ] = None,
     match: Annotated[
         str | None,
-        typer.Option("--match", help="With --until: count only bodies that match this regex."),
+        typer.Option(
+            "--match",
+            metavar="REGEX",
+            help="With --until: count only bodies that match this regex.",
+        ),
     ] = None,
     ready_file: Annotated[
         Path | None,
-        typer.Option("--ready-file", help="Write the ready record there once ready."),
+        typer.Option(
+            "--ready-file", metavar="FILE", help="Write the ready record there once ready."
+        ),
     ] = None,
     backfill: Annotated[
         str | None,
         typer.Option(
             "--backfill",
+            metavar="DURATION",
             help="Show inbound messages of that time (1h, 2d) that nobody here received.",
         ),
     ] = None,
     store: Annotated[
         str | None,
-        typer.Option("--store", envvar="SMSQUEST_STORE", help="Where events are kept."),
+        typer.Option(
+            "--store", metavar="PATH", envvar="SMSQUEST_STORE", help="Where events are kept."
+        ),
     ] = None,
 ) -> None:
     """Receive SMS here: server, tunnel, number, live table.
@@ -160,10 +191,10 @@ def serve(
         yes=yes,
         output=output,
         until=until,
-        timeout=parse_duration(timeout).total_seconds() if timeout else None,
+        timeout=parse_duration(timeout, "--timeout").total_seconds() if timeout else None,
         match=parse_pattern(match, "--match"),
         ready_file=ready_file,
-        backfill=parse_duration(backfill) if backfill else None,
+        backfill=parse_duration(backfill, "--backfill") if backfill else None,
     )
     settings = invocation.settings(number=number, ngrok_domain=domain, store=store)
     with session_for(settings, options) as session:

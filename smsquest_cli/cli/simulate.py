@@ -10,6 +10,7 @@ import typer
 from smsquest_cli.cli.options import (
     Invocation,
     LinesJson,
+    parse_addresses,
     parse_pairs,
     parse_pattern,
     text_of,
@@ -22,30 +23,44 @@ def simulate(
     body: Annotated[
         str, typer.Argument(help="The text; - reads it from standard input.")
     ] = "Hello from smsquest",
-    from_: Annotated[str | None, typer.Option("--from", help="Who texts.")] = None,
-    to: Annotated[str | None, typer.Option("--to", help="The number that is texted.")] = None,
+    from_: Annotated[
+        str | None, typer.Option("--from", metavar="NUMBER", help="Who texts.")
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="NUMBER", help="The number that is texted.")
+    ] = None,
     media: Annotated[
-        list[str] | None, typer.Option("--media", help="Address of an attachment; repeatable.")
+        list[str] | None,
+        typer.Option("--media", metavar="URL", help="Address of an attachment; repeatable."),
     ] = None,
     param: Annotated[
         list[str] | None,
-        typer.Option("--param", help="Key=Value: any field of Twilio's request; repeatable."),
+        typer.Option(
+            "--param",
+            metavar="KEY=VALUE",
+            help="Key=Value: any field of Twilio's request; repeatable.",
+        ),
     ] = None,
     method: Annotated[
         Literal["GET", "POST"] | None,
         typer.Option("--method", help="How the webhook is called; default: as the number says."),
     ] = None,
     url: Annotated[
-        str | None, typer.Option("--url", help="Any app; default: the running serve.")
+        str | None,
+        typer.Option("--url", metavar="URL", help="Any app; default: the running serve."),
     ] = None,
-    count: Annotated[int, typer.Option("--count", min=1, help="How many messages.")] = 1,
+    count: Annotated[
+        int, typer.Option("--count", metavar="N", min=1, help="How many messages.")
+    ] = 1,
     rate: Annotated[
-        float | None, typer.Option("--rate", min=0.001, help="Messages per second, at most.")
+        float | None,
+        typer.Option("--rate", metavar="N", min=0.001, help="Messages per second, at most."),
     ] = None,
     scenario: Annotated[
         str,
         typer.Option(
             "--scenario",
+            metavar="SCENARIO",
             help="What becomes of the reply: delivered, undelivered[:CODE], failed[:CODE], sent, "
             "out-of-order, duplicate or lost.",
         ),
@@ -60,7 +75,10 @@ def simulate(
         bool, typer.Option("--show-request", help="Show the request and the answer.")
     ] = False,
     expect: Annotated[
-        str | None, typer.Option("--expect", help="Exit 8 unless the reply matches this regex.")
+        str | None,
+        typer.Option(
+            "--expect", metavar="REGEX", help="Exit 8 unless the reply matches this regex."
+        ),
     ] = None,
     output: LinesJson = "lines",
 ) -> None:
@@ -82,7 +100,7 @@ def simulate(
         body=text_of(body),
         from_=from_ or PHONE,
         to=to,
-        media=tuple(media or ()),
+        media=parse_addresses(media or (), "--media"),
         parameters=parse_pairs(param or (), "--param"),
         method=method,
         scenario=scenario,

@@ -37,10 +37,16 @@ def tail_status(
         typer.Argument(metavar="SID", help="Messages, by SID or its first characters (6)."),
     ] = None,
     since: Annotated[
-        str, typer.Option("--since", help="Without a SID: messages of that time (10m, 2h, 1d).")
+        str,
+        typer.Option(
+            "--since",
+            metavar="DURATION",
+            help="Without a SID: messages of that time (10m, 2h, 1d).",
+        ),
     ] = "10m",
     number: Annotated[
-        str | None, typer.Option("--number", help="Only messages from or to this number.")
+        str | None,
+        typer.Option("--number", metavar="NUMBER", help="Only messages from or to this number."),
     ] = None,
     until: Annotated[
         Literal["final", "sent", "delivered"] | None,
@@ -50,7 +56,10 @@ def tail_status(
         ),
     ] = None,
     timeout: Annotated[
-        str | None, typer.Option("--timeout", help="Leave after that long; with --until: exit 8.")
+        str | None,
+        typer.Option(
+            "--timeout", metavar="DURATION", help="Leave after that long; with --until: exit 8."
+        ),
     ] = None,
     once: Annotated[
         bool | None,
@@ -68,7 +77,10 @@ def tail_status(
         ),
     ] = "auto",
     interval: Annotated[
-        str, typer.Option("--interval", help="The time between two questions to Twilio.")
+        str,
+        typer.Option(
+            "--interval", metavar="DURATION", help="The time between two questions to Twilio."
+        ),
     ] = "5s",
     wide: Annotated[
         bool, typer.Option("--wide", help="Whole SIDs and texts, however wide the lines get.")
@@ -89,14 +101,14 @@ def tail_status(
     if once and until:
         raise UsageError("U5", first="--once", second="--until")
     choice = Choice(
-        since=parse_ago(since),
+        since=parse_ago(since, "--since"),
         once=once or (once is None and until is None and not sys.stdout.isatty()),
         sids=tuple(sids or ()),
         number=normalised(number) if number else None,
         source=source,
         interval=_interval(interval),
     )
-    limit = parse_duration(timeout).total_seconds() if timeout else None
+    limit = parse_duration(timeout, "--timeout").total_seconds() if timeout else None
     with _watching(invocation, choice, shown_as, wide=wide) as watch:
         if choice.once:
             watch.once()
@@ -181,7 +193,7 @@ def _sources(account: Account, choice: Choice, *, asked: bool) -> str:
 
 
 def _interval(text: str) -> float:
-    seconds = parse_duration(text).total_seconds()
+    seconds = parse_duration(text, "--interval").total_seconds()
     if seconds < SHORTEST_INTERVAL:
         expected = f"{SHORTEST_INTERVAL:g} s or more"
         raise UsageError("U6", option="--interval", value=text, expected=expected)
