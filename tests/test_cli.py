@@ -172,7 +172,9 @@ def test_every_option_says_what_it_takes(smsquest_here):
     """A word such as URL or DURATION; never the name of a type of Python."""
     for command in COMMANDS:
         options = [
-            line for line in smsquest_here(command, "--help").stdout.splitlines() if " --" in line
+            line
+            for line in smsquest_here(command, "--help").stdout.splitlines()
+            if line.startswith("  -")
         ]
         assert options
         assert not [line for line in options if re.search("<(str|int|float|path|file)", line)]
