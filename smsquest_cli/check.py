@@ -13,6 +13,7 @@ from urllib.parse import quote_plus
 from smsquest_cli import signing, wire
 from smsquest_cli.answers import excerpt
 from smsquest_cli.messages import form_pairs
+from smsquest_cli.presence import address_of
 from smsquest_cli.problems import catalogue
 from smsquest_cli.sandbox import ACCOUNT_SID, AUTH_TOKEN, NUMBER, Sandbox
 
@@ -331,7 +332,10 @@ def _refused(exchange: Exchange) -> Verdict:
 
 def _unanswered(exchange: Exchange) -> Verdict:
     """An app that gave no answer: nobody is there, or it took too long, or it broke."""
-    failure, line = exchange.visits[0].fetch.hops[-1].failure, f"no answer: {exchange.detail}"
+    hop = exchange.visits[0].fetch.hops[-1]
+    failure, line = hop.failure, f"no answer: {exchange.detail}"
+    if failure == "refused":
+        line = f"nothing listens on {address_of(hop.request.url)}"
     if failure in ("refused", "connect-timeout", "dns"):
         return Verdict("problem", line, "T8", "Start the app; look at the URL.")
     return Verdict("problem", line, "A7" if failure == "timeout" else "A14")

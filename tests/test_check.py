@@ -250,6 +250,7 @@ def test_where_nobody_is_one_check_fails_and_the_rest_is_skipped():
     assert problems(results) == ["signed"]
     assert set(states(results).values()) == {"problem", "skipped"}
     assert (results["signed"].problem, results["unsigned"].line) == ("T8", "not reachable")
+    assert results["signed"].line.startswith("nothing listens on ")
 
 
 def test_a_slow_answer_is_found():
