@@ -292,7 +292,7 @@ class _Reading:
 def _length(text: str) -> tuple[Finding, ...]:
     """The finding for a text that is longer than Twilio sends, if it is."""
     length = len(text)
-    return (Finding("R17", {"length": length}, 14103),) if length > MAX_BODY else ()
+    return (Finding("R17", {"length": length}, 21617),) if length > MAX_BODY else ()
 
 
 def _hint(name: str, allowed: Sequence[str], form: str) -> str:
