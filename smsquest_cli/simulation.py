@@ -99,6 +99,7 @@ class _SandboxPhone:
     def __init__(self, run: Run) -> None:
         assert run.ready.sandbox is not None
         self._sandbox = run.ready.sandbox
+        self._app_url = run.ready.forward_to
         self._token = run.control_token or ""
 
     def text(self, text: Text) -> Exchange:
@@ -116,7 +117,8 @@ class _SandboxPhone:
                     "pace": text.pace,
                     "unsigned": text.unsigned,
                 },
-            )
+            ),
+            app_url=self._app_url,
         )
 
     def delivered(self, exchange: Exchange) -> tuple[SentMessage, ...]:

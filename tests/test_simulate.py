@@ -234,3 +234,14 @@ def test_many_messages_all_arrive(serve, smsquest):
     assert listener.wait() == 0
     sids = [record["sid"] for record in listener.records if record["type"] == "inbound"]
     assert len(set(sids)) == 20
+
+
+def test_a_wrong_route_behind_a_serve_is_called_by_its_own_name(serve, smsquest):
+    """With --forward-to it is the app's path that has to be mended, not that of the serve."""
+    with served(an_app()) as url:
+        running = serve("--sandbox", "--port", 0, "--forward-to", f"{url}/bot")
+        assert running.ready
+        done = smsquest("simulate", "hello")
+
+    assert done.returncode == 8
+    assert "error[A3]: your app has no POST /bot (404)" in done.stderr
