@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from html import unescape
 from http import HTTPStatus
 from http.client import responses
@@ -55,19 +54,17 @@ _SAYS_NOTHING: Final = frozenset({"error", "server error", "exception", "documen
 
 
 def read_answer(
-    request: Request, answer: Answer, *, public_url: str | None = None, app_url: str | None = None
+    request: Request, answer: Answer, *, public_url: str | None = None
 ) -> TwimlDocument:
     """What Twilio does with *answer* to the webhook *request*, and why, as far as one can tell.
 
     *public_url* is the address for which the signature of *request* is genuine, where the request
-    was forwarded to another; then a refusal may be that of a signature check. *app_url* is where an
-    app has answered that whoever got *request* has asked.
+    was forwarded to another; then a refusal may be that of a signature check.
     """
     content_type = answer.header("Content-Type")
     url = public_url or request.url
     document = twiml.read(answer.status, content_type, answer.body, url=url)
-    asked = request if app_url is None else replace(request, url=app_url)
-    findings = [*document.findings, *causes(asked, answer, public_url=public_url)]
+    findings = [*document.findings, *causes(request, answer, public_url=public_url)]
     error = document.error
     if 300 <= answer.status < 400 and not answer.header("Location"):  # noqa: PLR2004
         error = 11216

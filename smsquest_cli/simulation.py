@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from smsquest_cli import wire
+from smsquest_cli.answers import causes
 from smsquest_cli.problems import ExpectationError, NumberError, UsageError
 from smsquest_cli.sandbox import (
     ACCOUNT_SID,
@@ -103,7 +104,7 @@ class _SandboxPhone:
         self._token = run.control_token or ""
 
     def text(self, text: Text) -> Exchange:
-        return Exchange.from_record(
+        exchange = Exchange.from_record(
             self._ask(
                 "inbound",
                 {
@@ -117,9 +118,9 @@ class _SandboxPhone:
                     "pace": text.pace,
                     "unsigned": text.unsigned,
                 },
-            ),
-            app_url=self._app_url,
+            )
         )
+        return exchange if self._app_url is None else _told_of(self._app_url, exchange)
 
     def delivered(self, exchange: Exchange) -> tuple[SentMessage, ...]:
         wanted = {"sids": list(exchange.replies), "timeout": SETTLE_SECONDS}
@@ -143,6 +144,18 @@ class _SandboxPhone:
         if problem := told.get("problem"):
             raise NumberError.told(problem["id"], problem["line"])
         return told
+
+
+def _told_of(app_url: str, exchange: Exchange) -> Exchange:
+    """*exchange*, with the causes of a refusal told of the app behind the serve."""
+    told = {
+        found.id: found
+        for visit in exchange.visits
+        if (answer := visit.fetch.answer) is not None
+        for found in causes(replace(visit.fetch.request, url=app_url), answer)
+    }
+    findings = tuple(told.get(found.id, found) for found in exchange.findings)
+    return replace(exchange, findings=findings)
 
 
 class _OwnPhone:

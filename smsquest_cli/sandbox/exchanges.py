@@ -140,13 +140,13 @@ class Exchange:
         }
 
     @classmethod
-    def from_record(cls, record: Mapping[str, Any], *, app_url: str | None = None) -> Exchange:
-        """The exchange that *record* was made of; *app_url* is the app behind the webhook."""
+    def from_record(cls, record: Mapping[str, Any]) -> Exchange:
+        """The exchange that *record* was made of."""
         visits = []
         for visit in record["visits"]:
             hops = tuple(_hop(hop) for hop in visit["hops"])
             fetch = Fetch(hops, visit["error"], visit["detail"])
-            visits.append(Visit(fetch, read(fetch, app_url)))
+            visits.append(Visit(fetch, read(fetch)))
         return cls(
             sid=record["sid"],
             from_=record["from"],
@@ -199,14 +199,9 @@ class SentMessage:
         )
 
 
-def read(fetch: Fetch, app_url: str | None = None) -> twiml.TwimlDocument | None:
-    """What the answer of *fetch* says, read as Twilio reads it; None if there is none.
-
-    *app_url* is the app that answered, where that is behind what was fetched.
-    """
-    if fetch.answer is None:
-        return None
-    return read_answer(fetch.request, fetch.answer, app_url=app_url)
+def read(fetch: Fetch) -> twiml.TwimlDocument | None:
+    """What the answer of *fetch* says, read as Twilio reads it; None if there is none."""
+    return None if fetch.answer is None else read_answer(fetch.request, fetch.answer)
 
 
 def _hop_record(hop: Hop) -> dict[str, Any]:
