@@ -245,3 +245,12 @@ def test_a_wrong_route_behind_a_serve_is_called_by_its_own_name(serve, smsquest)
 
     assert done.returncode == 8
     assert "error[A3]: your app has no POST /bot (404)" in done.stderr
+
+
+def test_a_reply_as_html_is_a_warning_here_too(smsquest):
+    """Twilio reads it all the same, so nothing has failed."""
+    with served(an_app(mimetype="text/html")) as url:
+        done = smsquest("simulate", "--url", f"{url}/sms", "hello")
+
+    assert done.returncode == 0
+    assert done.stderr.startswith("warning[R1]: your app replied text/html")

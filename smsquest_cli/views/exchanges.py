@@ -9,7 +9,6 @@ from urllib.parse import parse_qsl, urlsplit
 
 from smsquest_cli import console, events
 from smsquest_cli.console import printable, short_sid
-from smsquest_cli.events import Problem
 from smsquest_cli.messages import Media
 from smsquest_cli.segments import segment
 from smsquest_cli.statuses import FINAL
@@ -17,6 +16,7 @@ from smsquest_cli.statuses import FINAL
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from smsquest_cli.events import Problem
     from smsquest_cli.sandbox import Exchange, SentMessage
 
 
@@ -40,7 +40,7 @@ def problems_of(exchange: Exchange, *, usual: bool = True) -> list[Problem]:
     ):
         return []
     return [
-        Problem.of(finding.id, at=now, about=exchange.sid, **finding.values)
+        finding.problem(at=now, sid=exchange.sid)
         for finding in exchange.findings
         if usual or finding.id not in USUAL
     ]
