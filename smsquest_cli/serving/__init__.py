@@ -11,7 +11,7 @@ from smsquest_cli import console
 from smsquest_cli.eventlog import open_log
 from smsquest_cli.problems import UsageError
 from smsquest_cli.serving.entrances import SANDBOX_TOKEN, Entrance, SandboxEntrance
-from smsquest_cli.serving.session import Goal, Place, Session
+from smsquest_cli.serving.session import Answers, Goal, Place, Session
 from smsquest_cli.webhooks import Receiver, RuleAnswerer
 
 if TYPE_CHECKING:
@@ -89,10 +89,23 @@ def session_for(settings: Settings, options: ServeOptions) -> Iterator[Session]:
             trust=trust,
             goal=goal,
             output=console.stream_output(options.output),
-            app=forwarder,
+            answers=Answers(*_told(options), app=forwarder),
         )
     finally:
         log.close()
+
+
+def _told(options: ServeOptions) -> tuple[str, str]:
+    """What answers messages, as the header says it."""
+    if options.forward_to is not None:
+        return "app", f"{options.forward_to} gets every message"
+    if options.no_reply:
+        return "reply", "none (an empty <Response/>)"
+    if options.twiml is not None:
+        return "reply", f"the TwiML of {options.twiml}"
+    if options.reply is not None:
+        return "reply", f'"{options.reply}"'
+    return "reply", f'"{DEFAULT_REPLY}"   (another: --reply, your own app: --forward-to)'
 
 
 def _rule(options: ServeOptions) -> RuleAnswerer:

@@ -59,6 +59,15 @@ class Place:
     ready_file: Path | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What answers messages, as the header says it; and the app, if it is one."""
+
+    label: str
+    words: str
+    app: Forwarder | None = None
+
+
 @dataclass(slots=True)
 class Counts:
     """What a run has seen; a repeat of a message counts once."""
@@ -84,7 +93,7 @@ class Session:
         trust: Trust,
         goal: Goal,
         output: console.Output,
-        app: Forwarder | None = None,
+        answers: Answers,
     ) -> None:
         self._place = place
         self._log = log
@@ -93,7 +102,8 @@ class Session:
         self._trust = trust
         self._goal = goal
         self._output = output
-        self._app = app  # that messages are forwarded to
+        self._answers = answers
+        self._app = answers.app
         self._counts = Counts()
         self._signals = Signals(entrance.insist, to_the_end=True)
         self._view: View | None = None
@@ -175,7 +185,7 @@ class Session:
     def _header(self) -> Header:
         """The entrance's header, with who answers and how requests are known to be genuine."""
         header = self._entrance.header()
-        more = [("app", f"{self._app.to} gets every message")] if self._app else []
+        more = [(self._answers.label, self._answers.words)]
         if self._trust.verifier is None or self._entrance.sandbox is None:
             more.append(("verify", self._trust.words))
         labelled = sum(1 for label, _ in header.lines if label)
@@ -242,12 +252,14 @@ class Session:
 
     def _shortfall(self) -> dict[str, object]:
         """The words of E1: what was waited for, how long, and what came."""
-        wanted = self._goal.until or 1
-        kind = "matching message" if self._goal.match else "message"
+        kind = "matching messages" if self._goal.match else "messages"
+        wanted = self._goal.until
+        came = self._counts.matching
+        found = f"{came} came" if wanted else f"{came} {kind} came"
         return {
-            "expected": f"{wanted} {kind}{'s' * (wanted > 1)}",
+            "expected": _counted(wanted, kind) if wanted else "stopped in another way",
             "seconds": f"{self._goal.timeout:g}",
-            "found": f"{self._counts.matching} came. {self._entrance.why_silent()}",
+            "found": f"{found}. {self._entrance.why_silent()}",
         }
 
     def _finish(self) -> None:
@@ -271,3 +283,7 @@ class Session:
             )
         )
         self._show_news()
+
+
+def _counted(number: int, things: str) -> str:
+    return f"{number} {things if number > 1 else things.removesuffix('s')}"
