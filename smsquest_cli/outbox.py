@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from smsquest_cli.diagnosis import choose_number, normalised
 from smsquest_cli.events import MessageState, Problem, Step
 from smsquest_cli.problems import UsageError
-from smsquest_cli.segments import GSM_7, segment
+from smsquest_cli.segments import GSM_7, cost, segment
 from smsquest_cli.statuses import FINAL
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from smsquest_cli.twilio_api import TwilioGateway
 
 NO_CALLBACK: Final = "none"
-SHOWN_OFFENDERS: Final = 5
 LONGEST_URL: Final = 4000
 _NUMBER: Final = re.compile(r"[+\d][\d\s().\-/]*", re.ASCII)  # not "MyShop", "MG…", "whatsapp:…"
 
@@ -48,20 +47,7 @@ def preview(body: str) -> str:
 def note_on(body: str, *, at: datetime) -> Problem | None:
     """D9, naming the characters that force UCS-2; None where none does."""
     parts = segment(body)
-    if parts.encoding == GSM_7:
-        return None
-    found = [f'"{character}" at {position}' for position, character in parts.offenders]
-    offenders = ", ".join(found[:SHOWN_OFFENDERS])
-    if len(found) > SHOWN_OFFENDERS:
-        offenders += f" and {len(found) - SHOWN_OFFENDERS} more"
-    return Problem.of(
-        "D9",
-        at=at,
-        segments=parts.segments,
-        encoding=parts.encoding,
-        offenders=offenders,
-        gsm_segments=parts.gsm_segments,
-    )
+    return None if parts.encoding == GSM_7 else Problem.of("D9", at=at, **cost(parts))
 
 
 def callback_for(given: str | None, run: Run | None, settings: Settings) -> str | None:

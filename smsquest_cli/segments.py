@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Final
+from unicodedata import category
 
 GSM_7: Final = "GSM-7"
 UCS_2: Final = "UCS-2"
@@ -19,6 +20,9 @@ SEPTETS: Final = 160
 SEPTETS_OF_PART: Final = 153
 CODE_UNITS: Final = 70
 CODE_UNITS_OF_PART: Final = 67
+
+SHOWN: Final = 3  # characters that are named in a line
+_PARTS_OF_OTHERS: Final = frozenset({"Mn", "Me", "Cf", "Sk"})  # joiners, selectors, skin tones
 
 _SPECIAL: Final = re.escape("@£$¥èéùìòÇØøÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ!\"#¤%&'()*+,-./:;<=>?¡ÄÖÑÜ§¿äöñüà")
 _EXTENSION: Final = re.escape("^{}\\[~]|€") + "\f"  # each is an escape and a septet
@@ -50,6 +54,22 @@ class Segmentation:
     def gsm_segments(self) -> int:
         """The segments it would be if a GSM-7 character stood in the place of each offender."""
         return self.segments if self.encoding == GSM_7 else _gsm(_BEYOND_GSM.sub(".", self.text))[0]
+
+
+def cost(parts: Segmentation) -> dict[str, str]:
+    """The values of D9: the characters that force UCS-2, each once, and what they cost."""
+    seen: dict[str, int] = {}
+    for position, character in parts.offenders:
+        if category(character) not in _PARTS_OF_OTHERS:
+            seen.setdefault(character, position)
+    shown = [f'"{character}" at {position}' for character, position in seen.items()]
+    more = f" and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
+    return {
+        "segments": str(parts.segments),
+        "encoding": parts.encoding,
+        "offenders": ", ".join(shown[:SHOWN]) + more,
+        "gsm_segments": str(parts.gsm_segments),
+    }
 
 
 def segment(text: str) -> Segmentation:

@@ -84,11 +84,17 @@ def test_the_characters_that_make_a_text_longer_are_named():
 
 
 def test_of_many_such_characters_a_few_are_named():
-    """The line stays one line."""
-    note = outbox.note_on(QUOTE * 50, at=NOW)
+    """Each once, where it stands first; the line stays one line."""
+    note = outbox.note_on(f"{QUOTE}{QUOTE}—…x→{QUOTE}", at=NOW)
 
-    assert note.line.count(QUOTE) == 5
-    assert f'"{QUOTE}" at 5 and 45 more' in note.line
+    assert f'because of "{QUOTE}" at 1, "—" at 3, "…" at 4 and 1 more (' in note.line
+
+
+def test_parts_of_an_emoji_are_not_named_by_themselves():
+    """A family is three people, not joiners and selectors that nobody sees."""
+    note = outbox.note_on("\N{WOMAN}\N{ZERO WIDTH JOINER}\N{GIRL}\N{VARIATION SELECTOR-16}", at=NOW)
+
+    assert 'because of "\N{WOMAN}" at 1, "\N{GIRL}" at 3 (' in note.line
 
 
 def test_callbacks_go_to_the_running_serve(settings):

@@ -555,6 +555,19 @@ def test_callbacks_of_another_account_are_noted_once(door):
     assert door.problems() == [("C7", "note")]
 
 
+def test_a_character_that_makes_a_reply_longer_is_noted_once(log, way):
+    """D9: which one, and what it would be without; not what costs no more."""
+    rule = RuleAnswerer(text_reply("It\N{RIGHT SINGLE QUOTATION MARK}s {Body}"), "reply")
+    with opened(log, rule, **way) as door:
+        for sid, body in (("SM1", "short"), ("SM2", "long " * 20), ("SM3", "long " * 20)):
+            door.post(form={**FORM, "MessageSid": sid, "Body": body})
+
+        (note,) = door.events("problem")
+
+    assert (note.id, note.severity, note.sid) == ("D9", "note", "SM2")
+    assert note.line.startswith('Seg 2 · UCS-2 because of "\N{RIGHT SINGLE QUOTATION MARK}" at 3 ')
+
+
 @pytest.mark.parametrize(
     ("tokens", "reason"),
     [(("a", "a"), "Twilio retry"), (("a", "b"), "replay"), ((None, None), "replay")],

@@ -12,7 +12,7 @@ from smsquest_cli.eventlog import Entry
 from smsquest_cli.events import Inbound, Problem, Status
 from smsquest_cli.messages import MalformedWebhookError, Message, StatusUpdate, form_pairs
 from smsquest_cli.problems import LocalError
-from smsquest_cli.segments import segment
+from smsquest_cli.segments import cost, segment
 from smsquest_cli.webhooks.address import PublicAddress
 from smsquest_cli.webhooks.answering import RuleAnswerer
 from smsquest_cli.webhooks.checks import Checks, RefusedError, malformed
@@ -84,6 +84,7 @@ class Receiver:
         self._checks = Checks(verifier, account_sid)
         self._rejections = Rejections(self._record, now=now)
         self._remarked: set[str] = set()  # other accounts whose callbacks were noted
+        self._cost_told = False  # that a character makes a reply longer: once is enough
 
     @property
     def public_url(self) -> str:
@@ -156,7 +157,7 @@ class Receiver:
             return _Prepared(arrival, arrival.entries, CONFIRMED)
         status_url = self._checks.address.status_url(quote(arrival.message.sid, safe=""))
         answered = self._rule.answer(arrival.message, status_url)
-        entries = (*arrival.entries, *_told_by(answered))
+        entries = (*arrival.entries, *self._told_by(answered))
         return _Prepared(arrival, entries, _response(answered))
 
     def _record_all(self, ready: list[_Prepared]) -> None:
@@ -179,7 +180,7 @@ class Receiver:
             respond(CONFIRMED)
             return
         answered = app.answer(arrival.message, arrival.request, record)
-        self._log.append(*_told_by(answered), durable=False)
+        self._log.append(*self._told_by(answered), durable=False)
         respond(_response(answered))
 
     # What has come
@@ -251,6 +252,18 @@ class Receiver:
         if message.opt_out == "STOP":
             yield Problem.of("D8", at=at, about=sid, number=message.from_)
 
+    def _told_by(self, answered: Answered) -> list[Entry]:
+        reply = answered.reply
+        entries = [Entry(reply), *[Entry(problem) for problem in answered.problems]]
+        for message in reply.messages if not self._cost_told else ():
+            if not message.body.isascii():  # which nearly all are: segments cost more to count
+                parts = segment(message.body)
+                if parts.segments > parts.gsm_segments:
+                    self._cost_told = True
+                    note = Problem.of("D9", at=reply.ts, about=reply.in_reply_to, **cost(parts))
+                    return [*entries, Entry(note)]
+        return entries
+
     def _is_foreign(self, account_sid: str) -> bool:
         return self._account_sid is not None and account_sid != self._account_sid
 
@@ -292,10 +305,6 @@ class Receiver:
 
 def _response(answered: Answered) -> Response:
     return answered.status, answered.headers, answered.body
-
-
-def _told_by(answered: Answered) -> list[Entry]:
-    return [Entry(answered.reply), *[Entry(problem) for problem in answered.problems]]
 
 
 def _unrecorded(err: LocalError) -> Response:
