@@ -631,6 +631,7 @@ def test_a_text_runs_through_a_real_terminal(terminal):
     text = window.text
     assert window.process.exitstatus == 0
     assert "stopped. 1 in, 1 out. Nothing outside this computer changed." in text
+    assert "Next: a real number?" in text
     assert text.count("Status") == 1
     assert "[/red] ␛]0;pwned␇␛[2J" in text
     assert window.screen.title == ""

@@ -57,6 +57,7 @@ class Entrance:
         self.sandbox: SandboxAccount | None = None
         self.control_token: str | None = None
         self.restored: bool | None = None
+        self.next_step: str | None = None  # said in the end
         self.retry_after: float | None = None  # seconds after which `check` has something to do
         self.base_url = base_url or ""
         self._settings = settings
@@ -173,6 +174,7 @@ class SandboxEntrance(Entrance):
 
     def open(self, undone: ExitStack, local_url: str, moved: Callable[[str], None]) -> None:
         """Start the pretend Twilio and its API, with its number pointed here."""
+        self.next_step = "Next: a real number? smsquest doctor says what is still missing"
         from smsquest_cli.events import SandboxAccount
         from smsquest_cli.sandbox import PHONE, Sandbox
         from smsquest_cli.server import bind, later

@@ -283,6 +283,8 @@ class Session:
             )
         )
         self._show_news()
+        if self._output is console.Output.TABLE and self._entrance.next_step:
+            console.say(self._entrance.next_step)
 
 
 def _counted(number: int, things: str) -> str:
