@@ -9,9 +9,7 @@ mean anything: machines differ.
 from __future__ import annotations
 
 import os
-import pty
-import re
-import select
+import shutil
 import statistics
 import subprocess
 import sys
@@ -20,7 +18,8 @@ import threading
 import time
 from pathlib import Path
 
-SMSQUEST = [sys.executable, "-m", "smsquest_cli"]
+from measuring import SMSQUEST, Terminal, cpu_seconds, environment, print_table
+
 RUNS = 9
 MESSAGES = 40
 IDLE_SECONDS = 20
@@ -34,50 +33,6 @@ def wall(command, env):
         subprocess.run(command, env=env, stdout=subprocess.DEVNULL, check=True)
         times.append(time.perf_counter() - started)
     return statistics.median(times)
-
-
-def cpu_seconds(pid):
-    """The processor time that the process *pid* has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-class Terminal:
-    """A command on a terminal of its own; what it shows is read as it comes, with its time."""
-
-    def __init__(self, arguments, env):
-        self._terminal, inner = pty.openpty()
-        self.started = time.perf_counter()
-        self.process = subprocess.Popen(
-            [*SMSQUEST, *arguments],
-            stdin=inner, stdout=inner, stderr=inner, env=env, start_new_session=True,
-        )  # fmt: skip
-        os.close(inner)
-        self._shown = ""
-        self._seen = threading.Condition()
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def wait_for(self, text, timeout=30):
-        """When *text* was on the screen, on ``time.perf_counter``."""
-        with self._seen:
-            if not self._seen.wait_for(lambda: text in self._shown, timeout):
-                raise SystemExit(f"{text!r} never came: {self._shown[-400:]!r}")
-            return time.perf_counter()
-
-    def end(self):
-        self.process.terminate()
-        self.process.wait()
-
-    def _read(self):
-        while True:
-            select.select([self._terminal], [], [])
-            try:
-                shown = os.read(self._terminal, 65536).decode("utf-8", "replace")
-            except OSError:
-                return
-            with self._seen:
-                self._shown += re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
-                self._seen.notify_all()
 
 
 def texts(env, body):
@@ -97,18 +52,16 @@ def p95(values):
 def main():
     rows = []
     with tempfile.TemporaryDirectory() as home:
-        env = {
-            **os.environ,
-            "SMSQUEST_HOME": home,
-            "TERM": "xterm",
-            "COLUMNS": "100",
-            "LINES": "40",
-        }
+        env = environment(SMSQUEST_HOME=home, TERM="xterm", COLUMNS="100", LINES="40")
         bare = wall([sys.executable, "-c", "pass"], env)
-        rows.append(
-            ("`--version`", f"{wall([*SMSQUEST, '--version'], env) / bare:.1f}x `pass`", "≤ 1.5x")
-        )
-        rows.append(("`--help`", f"{wall([*SMSQUEST, '--help'], env) / bare:.1f}x `pass`", "≤ 7x"))
+        script = shutil.which("smsquest", path=str(Path(sys.executable).parent))
+        ways = {"-m smsquest_cli": SMSQUEST, "the script": [script]} if script else {"-m": SMSQUEST}
+        for option, limit in (("--version", "≤ 1.5x"), ("--help", "≤ 7x")):
+            found = [
+                f"{wall([*command, option], env) / bare:.1f}x by {name}"
+                for name, command in ways.items()
+            ]
+            rows.append((f"`{option}`, beside `python -c pass`", ", ".join(found), limit))
 
         ready = []
         for _ in range(5):
@@ -151,9 +104,7 @@ def main():
         tail.end()
         serve.end()
     print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}\n")
-    print("| what | measured | to reach |\n|---|---|---|")
-    for row in rows:
-        print("| " + " | ".join(row) + " |")
+    print_table(("what", "measured", "to reach"), *rows)
 
 
 if __name__ == "__main__":

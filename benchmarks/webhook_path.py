@@ -14,9 +14,6 @@ from __future__ import annotations
 import argparse
 import os
 import random
-import secrets
-import selectors
-import socket
 import statistics
 import subprocess
 import sys
@@ -25,12 +22,18 @@ import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlencode
 
-TOKEN = "0123456789abcdef0123456789abcdef"
-PUBLIC = "https://quest.example"
-ACCOUNT = "AC" + "1" * 32
-HERE = Path(__file__).parent
+from measuring import (
+    ACCOUNT,
+    HERE,
+    PUBLIC,
+    TOKEN,
+    Sender,
+    all_seconds,
+    environment,
+    print_table,
+    processor_seconds,
+)
 
 APPS = {
     "flask": "tutorial's Flask sample, app.run",
@@ -39,6 +42,8 @@ APPS = {
     "normal": "smsquest, but synchronous = NORMAL",
     "smsquest": "smsquest: checked, on disk, TwiML",
 }
+
+TO_REACH = {"flask": 3, "hello": 0.6, "express": 1.25}
 
 
 # The apps
@@ -119,12 +124,12 @@ def running(name: str, node_modules: Path | None):
     """Start the app *name*; gives its port and pid."""
     if name == "express":
         command = ["node", str(HERE / "express_sample.cjs"), TOKEN, PUBLIC + "/sms"]
-        env = {**os.environ, "NODE_PATH": str(node_modules), "NODE_ENV": "production"}
+        env = environment(NODE_PATH=str(node_modules), NODE_ENV="production")
         process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
         says = process.stdout
     else:
         command = [sys.executable, str(Path(__file__).resolve()), "--serve", name]
-        env = {**os.environ, "PYTHONPATH": str(HERE.parent)}
+        env = environment()
         process = subprocess.Popen(
             command,
             env=env,
@@ -146,150 +151,6 @@ def running(name: str, node_modules: Path | None):
         process.wait()
 
 
-# The load
-
-
-def signed_requests(count: int) -> list[bytes]:
-    """Requests as Twilio sends them, each of a message of its own."""
-    from smsquest_cli.signing import sign
-
-    requests = []
-    for number in range(count):
-        sid = "SM" + secrets.token_hex(16)
-        form = {
-            "ToCountry": "US",
-            "ToState": "CA",
-            "SmsMessageSid": sid,
-            "NumMedia": "0",
-            "ToCity": "SAN FRANCISCO",
-            "FromZip": "94109",
-            "SmsSid": sid,
-            "FromState": "CA",
-            "SmsStatus": "received",
-            "FromCity": "SAN FRANCISCO",
-            "Body": f"Hello quest, this is message number {number}!",
-            "FromCountry": "US",
-            "To": "+12025550100",
-            "ToZip": "94107",
-            "NumSegments": "1",
-            "MessageSid": sid,
-            "AccountSid": ACCOUNT,
-            "From": f"+1202555{random.randrange(100):04}",
-            "ApiVersion": "2010-04-01",
-        }
-        body = urlencode(form)
-        head = {
-            "Host": "quest.example",
-            "User-Agent": "TwilioProxy/1.1",
-            "Accept": "*/*",
-            "Content-Type": "application/x-www-form-urlencoded",
-            "Content-Length": len(body),
-            "X-Twilio-Signature": sign(PUBLIC + "/sms", form.items(), TOKEN),
-            "I-Twilio-Idempotency-Token": "5f1b0a51-7a3f-4c3e-8f0a-1d2c3b4a5968",
-            "X-Home-Region": "us1",
-            "X-Forwarded-For": "54.172.60.10",
-            "X-Forwarded-Proto": "https",
-            "X-Forwarded-Host": "quest.example",
-        }
-        lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
-        requests.append(f"POST /sms HTTP/1.1\r\n{lines}\r\n{body}".encode())
-    return requests
-
-
-@dataclass
-class Connection:
-    socket: socket.socket
-    started: float = 0.0
-    received: bytes = b""
-
-
-def load(port: int, requests: list[bytes], connections: int) -> tuple[float, list[float]]:
-    """Send *requests* over *connections* kept open; gives the seconds, and the latencies in ms."""
-    selector = selectors.DefaultSelector()
-    queue = iter(requests)
-
-    def send(connection: Connection) -> bool:
-        request = next(queue, None)
-        if request is None:
-            return False
-        connection.received = b""
-        connection.started = time.perf_counter()
-        connection.socket.sendall(request)
-        return True
-
-    def reconnected(connection: Connection | None = None) -> Connection:
-        if connection is not None:
-            selector.unregister(connection.socket)
-            connection.socket.close()
-        made = Connection(socket.create_connection(("127.0.0.1", port), timeout=10))
-        made.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        selector.register(made.socket, selectors.EVENT_READ, made)
-        return made
-
-    latencies = []
-    began = time.perf_counter()
-    active = sum(send(reconnected()) for _ in range(connections))
-    while active:
-        for key, _ in selector.select(10):
-            connection = key.data
-            chunk = connection.socket.recv(65536)
-            connection.received += chunk
-            if chunk and not is_whole(connection.received):
-                continue
-            if not connection.received.startswith((b"HTTP/1.1 200", b"HTTP/1.0 200")):
-                sys.exit(f"not answered with 200: {connection.received[:200]!r}")
-            latencies.append((time.perf_counter() - connection.started) * 1000)
-            if not chunk or must_close(connection.received):
-                connection = reconnected(connection)
-            active -= not send(connection)
-    return time.perf_counter() - began, latencies
-
-
-def is_whole(answer: bytes) -> bool:
-    """Whether head and body have come; without a length the body ends with the connection."""
-    head, found, body = answer.partition(b"\r\n\r\n")
-    if not found:
-        return False
-    _, named, after = head.lower().partition(b"content-length:")
-    return bool(named) and len(body) >= int(after.partition(b"\r\n")[0])
-
-
-def must_close(answer: bytes) -> bool:
-    head = answer.partition(b"\r\n\r\n")[0].lower()
-    return b"connection: close" in head or head.startswith(b"http/1.0")
-
-
-class Sender:
-    """The second process: it makes the messages, sends them and says how that went."""
-
-    def __init__(self, connections: int) -> None:
-        command = [sys.executable, str(Path(__file__).resolve()), "--send"]
-        env = {**os.environ, "PYTHONPATH": str(HERE.parent)}
-        self.process = subprocess.Popen(
-            [*command, "--connections", str(connections)],
-            env=env,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def send(self, port: int, count: int) -> tuple[float, list[float]]:
-        print(port, count, file=self.process.stdin, flush=True)
-        line = self.process.stdout.readline()
-        if not line:
-            sys.exit("the sender gave up")
-        seconds, *latencies = map(float, line.split())
-        return seconds, latencies
-
-
-def send_as_told(connections: int) -> None:
-    """What runs in that process."""
-    for line in sys.stdin:
-        port, count = map(int, line.split())
-        seconds, latencies = load(port, signed_requests(count), connections)
-        print(seconds, *latencies, flush=True)
-
-
 # The rounds
 
 
@@ -299,20 +160,6 @@ class Slice:
     latencies: list[float]
     cpu: float  # µs a request
     foreign: float  # what everybody else used of the processor, 1 = one core
-
-
-def processor_seconds(path: str, first: int, last: int) -> float:
-    """The sum of some columns of a stat file; 0 where the system has none."""
-    try:
-        columns = Path(path).read_text().splitlines()[0].rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return sum(map(int, columns[first:last])) / os.sysconf("SC_CLK_TCK")
-
-
-def all_seconds() -> float:
-    """What all of the machine has used, or had stolen from it."""
-    return processor_seconds("/proc/stat", 1, 9) - processor_seconds("/proc/stat", 4, 6)
 
 
 def measured(sender: Sender, port: int, pid: int, count: int) -> Slice:
@@ -364,19 +211,22 @@ def compare(names: list[str], options: argparse.Namespace) -> None:
         f"{options.connections} kept connections, median of {len(made)} rounds of"
         f" {options.requests} messages ({disturbed} rounds were disturbed); x: the sample = 1\n"
     )
-    print(f"{'app':45} {'req/s':>7} {'x':>6} {'p50 ms':>7} {'p99 ms':>7} {'cpu µs':>7}")
+    table = [("app", "requests/s", "x", "p50 ms", "p99 ms", "processor µs")]
     for name in names:
         slices = [turn[name] for turn in made]
         cuts = statistics.quantiles([took for one in slices for took in one.latencies], n=100)
         rate = statistics.median(one.rate for one in slices)
         cpu = statistics.mean(one.cpu for one in slices)
-        print(
-            f"{APPS[name]:45} {rate:7.0f} {ratio(name, 'flask'):6.2f}"
-            f" {cuts[49]:7.2f} {cuts[98]:7.2f} {cpu:7.0f}"
-        )
+        figures = (f"{ratio(name, 'flask'):.2f}", f"{cuts[49]:.2f}", f"{cuts[98]:.2f}")
+        table.append((APPS[name], f"{rate:.0f}", *figures, f"{cpu:.0f}"))
+    print_table(*table)
     print()
-    for other in names[:-1]:
-        print(f"smsquest / {APPS[other]}: {ratio('smsquest', other):.2f}")
+    reached = [
+        (f"beside {APPS[other]}", f"{ratio('smsquest', other):.2f}x", f"≥ {limit}x")
+        for other, limit in TO_REACH.items()
+        if other in names
+    ]
+    print_table(("smsquest", "measured", "to reach"), *reached)
 
 
 def main() -> None:
@@ -389,12 +239,9 @@ def main() -> None:
     parser.add_argument("--node-modules", type=Path, help="folder with express and twilio")
     parser.add_argument("--normal", action="store_true", help="also without waiting for the disk")
     parser.add_argument("--serve", choices=APPS, help=argparse.SUPPRESS)
-    parser.add_argument("--send", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
         globals()[f"serve_{options.serve}"]()
-    elif options.send:
-        send_as_told(options.connections)
     else:
         left_out = {"express": not options.node_modules, "normal": not options.normal}
         names = [name for name in APPS if not left_out.get(name)]
