@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import secrets
 import signal
 import statistics
@@ -22,8 +21,9 @@ import tempfile
 import threading
 import time
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from urllib.parse import urlencode, urlsplit
+
+from measuring import environment, print_table
 
 from smsquest_cli import signing, wire
 from smsquest_cli.forwarding import Forwarder
@@ -51,13 +51,12 @@ def serve_app() -> None:
 @contextmanager
 def process(*arguments: str, **variables: str):
     """A Python process with *arguments*, and its first line."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("TWILIO_")}
     child = subprocess.Popen(
         [sys.executable, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        env={**kept, **variables},
+        env=environment(**variables),
     )
     try:
         first = child.stdout.readline()
@@ -137,7 +136,6 @@ def main() -> None:
                 *("-m", "smsquest_cli", "serve", "--no-tunnel", "--port", "0"),
                 *("--forward-to", app_url, "--output", "json"),
                 SMSQUEST_HOME=home,
-                PYTHONPATH=str(Path(__file__).parents[1]),
             )
         )
         ways = (
@@ -149,16 +147,17 @@ def main() -> None:
             [way.send() for way in ways]
         times = [[way.send() for way in ways] for _ in range(given.messages)]
     alone, forwarder, through = zip(*times, strict=True)
-    print(f"{'':<24}{'median':>10}{'p95':>10}   ms, {given.messages} messages each")
+    rows = []
     for name, values in (
         ("the app alone", alone),
         ("through the forwarder", forwarder),
-        ("through serve", through),
+        ("through `serve`", through),
         ("added by the forwarder", [one[1] - one[0] for one in times]),
-        ("added by serve", [one[2] - one[0] for one in times]),
+        ("added by `serve`", [one[2] - one[0] for one in times]),
     ):
         p95 = statistics.quantiles(values, n=20)[-1]
-        print(f"{name:<24}{statistics.median(values):>10.2f}{p95:>10.2f}")
+        rows.append((name, f"{statistics.median(values):.2f} ms", f"{p95:.2f} ms"))
+    print_table(("", "median", "p95"), *rows)
 
 
 if __name__ == "__main__":
