@@ -413,6 +413,19 @@ def test_another_process_wakes_a_reader_soon(path, log):
         timer.join()
 
 
+def test_whoever_waits_for_this_process_alone_is_not_woken_by_others(path, log):
+    """And so needs not look for them."""
+    head = log.head()
+    with opened(path, run="other") as other:
+        other.append(Entry(inbound()))
+
+    assert not log.wait(head, 0.3, others=False)
+    assert log.wait(head, 10)
+
+    log.append(Entry(inbound("SM2")))
+    assert log.wait(log.head() - 1, 10, others=False)
+
+
 def test_waiting_for_nothing_ends_in_time_and_costs_nothing(log):
     """An idle reader looks ten times a second at a counter and at nothing else."""
     before = time.process_time()

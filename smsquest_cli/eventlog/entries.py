@@ -73,9 +73,10 @@ class EventLog(Protocol):
         message. With fewer than *limit* events the cursor is at the end of the log.
         """
 
-    def wait(self, after: int, timeout: float) -> bool:
+    def wait(self, after: int, timeout: float, *, others: bool = True) -> bool:
         """Wait up to *timeout* seconds until there is something after *after*; whether there is.
 
+        What other processes record is looked for ten times a second, unless *others* is False.
         Raises the `LocalError` that keeps this process from recording, once it has met one.
         """
 

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from smsquest_cli.wire import Request
 
 POLL_SECONDS: Final = 0.1  # how soon a reader learns of what another process recorded
+SIGNAL_SECONDS: Final = 0.25  # how soon a signal is seen that came to another thread
 KEEP_KNOWN: Final = 4096
 CLOSE_SECONDS: Final = 10.0
 
@@ -255,11 +256,11 @@ class SqliteLog:
         (first,) = self._reader.execute(queries.FIRST_SINCE, (since,)).fetchone()
         return max(after, head if first is None else first - 1)
 
-    def wait(self, after: int, timeout: float) -> bool:
+    def wait(self, after: int, timeout: float, *, others: bool = True) -> bool:
         """Wait up to *timeout* seconds for something after *after*; whether there is something."""
         deadline = time.monotonic() + timeout
         while True:
-            if self._newest <= after:
+            if others and self._newest <= after:
                 self._look_at_others()
             with self._news:
                 if self._failure is not None:
@@ -269,7 +270,7 @@ class SqliteLog:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     return False
-                self._news.wait(min(left, POLL_SECONDS))
+                self._news.wait(min(left, POLL_SECONDS if others else SIGNAL_SECONDS))
 
     def _look_at_others(self) -> None:
         """Learn of what other processes have recorded."""

@@ -210,7 +210,8 @@ class Session:
                 self._reason = "timeout"
                 raise ExpectationError("E1", **self._shortfall())
             with self._signals.interruptible():
-                self._log.wait(self._cursor, timeout=min(left, self._patience()))
+                patience = min(left, self._patience())
+                self._log.wait(self._cursor, patience, others=False)  # only this run is shown
 
     def _patience(self) -> float:
         """How long to wait for news: until the view has something to catch up on."""
