@@ -350,3 +350,21 @@ def test_a_disk_that_takes_no_more_ends_the_run(serve):
     assert listener.stderr.count("error[L1]") == 1
     confirmed = [f"SM{number}" for number, status in enumerate(answers) if status == 200]
     assert [r["sid"] for r in listener.records if r["type"] == "inbound"] == confirmed
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ((), 'reply     "You said: {Body}"   (another: --reply'),
+        (("--reply", "thanks"), 'reply     "thanks"'),
+        (("--no-reply",), "reply     none (an empty <Response/>)"),
+        (("--forward-to", "http://127.0.0.1:9/sms"), "app       http://127.0.0.1:9/sms gets every"),
+    ],
+)
+def test_the_header_says_what_answers(serve, options, words):
+    """Whoever wonders where the replies come from finds it there."""
+    listener = serve("--sandbox", "--port", 0, *options)
+    assert listener.ready
+    listener.stop()
+
+    assert words in listener.stderr
