@@ -71,8 +71,8 @@ def test_a_conversation_reads_line_by_line(shown):
     lines = shown(inbound(), reply, status("queued"), status("sent", 0.4), status("delivered", 1.5))
 
     assert [line.removeprefix(NOW) for line in lines[:3]] == [
-        f'  --> {SID}  {PHONE}  "hello"  1 seg  sig valid',
-        f'  <-- {SID}  {PHONE}  "You said: hello"  [200] 4 ms  reply',
+        f'  <-- {SID}  {PHONE}  "hello"  1 seg  sig valid',
+        f'  --> {SID}  {PHONE}  "You said: hello"  [200] 4 ms  reply',
         f"  ... {REPLY}  {PHONE}  queued",
     ]
     assert lines[4] == (
@@ -96,7 +96,7 @@ def test_an_inbound_line_says_what_is_special(shown, event, end):
     """And nothing in a message breaks the line or reaches the terminal."""
     (line,) = shown(event)
 
-    assert line.startswith(f"{NOW}  --> {SID}  {PHONE}  ")
+    assert line.startswith(f"{NOW}  <-- {SID}  {PHONE}  ")
     assert end in line
 
 
@@ -199,7 +199,7 @@ def test_an_answer_without_a_message_says_so(shown):
     """Also when the message that it answers is not known here."""
     reply = Reply(ts=AT, in_reply_to=SID, source="app", http_status=500, ms=12.4)
 
-    assert shown(reply) == [f"{NOW}  <-- {SID}  {'':<12}  (no message)  [500] 12 ms  app"]
+    assert shown(reply) == [f"{NOW}  --> {SID}  {'':<12}  (no message)  [500] 12 ms  app"]
 
 
 def test_the_header_is_talk(capsys):

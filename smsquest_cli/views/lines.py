@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from smsquest_cli.events import Step
     from smsquest_cli.views import Header
 
-IN: Final = "-->"
-OUT: Final = "<--"
+IN: Final = "<--"
+OUT: Final = "-->"
 NEWS: Final = "..."
 BAD: Final = "!!!"
 
