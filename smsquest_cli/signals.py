@@ -64,6 +64,8 @@ class Signals:
     ) -> None:
         """Give the signals back to whoever had them."""
         if self._to_the_end and self.reason is not None:
+            for number in self._former:  # a handler of ours would be the system's again, and kill,
+                signal.signal(number, signal.SIG_IGN)  # while Python takes itself to pieces
             return
         for number, handler in self._former.items():
             signal.signal(number, handler)  # type: ignore[arg-type]

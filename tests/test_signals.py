@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import textwrap
 
 import pytest
 
@@ -61,3 +64,23 @@ def test_the_former_handlers_return():
         assert signal.getsignal(signal.SIGTERM) != before
 
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_signal_while_python_ends_changes_nothing():
+    """A run that has stopped cleanly is not killed on its last metre by one more Ctrl-C."""
+    script = """
+        import os, signal
+        from smsquest_cli.signals import Signals
+
+        class Last:
+            def __del__(self, kill=os.kill, pid=os.getpid(), number=int(signal.SIGINT)):
+                kill(pid, number)
+
+        with Signals(to_the_end=True):
+            os.kill(os.getpid(), signal.SIGINT)
+        os.last = Last()  # goes when modules do, after the handlers
+    """
+
+    ended = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=False)
+
+    assert ended.returncode == 0
