@@ -319,7 +319,7 @@ def test_a_final_message_is_not_asked_about(log, shown):
     record(log, callback("delivered"))
     twilio = Twilio(sent_message("delivered"))
 
-    watching(log, shown, twilio=twilio, sids=[SID]).follow(timeout=0.2)
+    watching(log, shown, twilio=twilio, sids=[SID]).follow(timeout=0.5)
 
     assert twilio.asked.count(SID) <= 1
 
@@ -329,7 +329,7 @@ def test_without_callbacks_it_says_that_it_asks_and_how_to_get_some(log, shown):
     twilio = Twilio(sent_message("sent"), listed=[sent_message("sent")])
     url = "https://abc.ngrok-free.app/status"
 
-    watching(log, shown, twilio=twilio, status_url=url).follow(timeout=0.3)
+    watching(log, shown, twilio=twilio, status_url=url).follow(timeout=1.5)
 
     assert shown.problems == ["D4"]
     note = next(event for event in shown if isinstance(event, Problem))
@@ -351,7 +351,7 @@ def test_long_sent_is_explained(log, shown):
     """D1: after five minutes at sent, once."""
     record(log, callback("sent", ago=361))
 
-    watching(log, shown).follow(timeout=0.1)
+    watching(log, shown).follow(timeout=0.5)
 
     assert shown.problems == ["D1"]
     assert '"sent" for 6 min' in shown[-1].line
