@@ -398,8 +398,8 @@ def test_any_value_can_be_judged(values):
     if found is not None:
         variable, words = found
         assert variable in values
-        assert all(len(value) < 5 or value in variable or value not in words
-                   for value in values.values())  # fmt: skip
+        telling = [value for value in values.values() if len(value) >= 5 and not value.isalpha()]
+        assert not [value for value in telling if value in words and value not in variable]
 
 
 def test_an_unknown_profile_is_said_with_the_known_ones(load, profiles):
