@@ -31,7 +31,7 @@ def explain(
     invocation.output = output
     explanation = explanations.explain(code)
     if explanation is None:
-        raise UsageError("U7", code=code, url=explanations.page_of(code))
+        raise UsageError("U7", code=code or '""', url=explanations.page_of(code))
     if output == "json":
         console.print_json(asdict(explanation))
     else:

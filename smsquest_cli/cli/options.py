@@ -154,7 +154,9 @@ def _resolve_sid(log: KnowsMessages, prefix: str) -> str:
     # As screens show it: SM3f…9c.
     beginning, _, end = prefix.replace("...", "…").partition("…")
     if len(beginning + end) < MIN_PREFIX or not beginning:
-        raise UsageError("U2", prefix=prefix, candidates=f"give at least {MIN_PREFIX} characters")
+        raise UsageError(
+            "U2", prefix=prefix or '""', candidates=f"give at least {MIN_PREFIX} characters"
+        )
     found = [sid for sid in log.sids(beginning) if sid.endswith(end)]
     if not found:
         raise UsageError("U1", sid=prefix)
