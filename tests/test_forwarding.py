@@ -532,18 +532,20 @@ def test_localhost_is_ipv4_first(raw_app, forwarder):
 # Nobody there, nobody answering
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
+@contextmanager
+def closed_port():
+    """A port where nobody listens, and that nobody else is given meanwhile."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
 
 
 def test_every_message_that_an_absent_app_missed_is_named(forwarder, monkeypatch):
     """T8: Twilio gets an empty TwiML in time, and each of these messages can be replayed."""
     monkeypatch.setattr(forwarding.Path, "exists", lambda _: False)
-    port = free_port()
-    one = forwarder(f"http://127.0.0.1:{port}/sms", wait_seconds=0.05)
-
-    first, second = answer(one), answer(one)
+    with closed_port() as port:
+        one = forwarder(f"http://127.0.0.1:{port}/sms", wait_seconds=0.05)
+        first, second = answer(one), answer(one)
     with werkzeug_served(explained_app(), port=port):
         back = answer(one)
     gone = answer(one)
@@ -557,13 +559,13 @@ def test_every_message_that_an_absent_app_missed_is_named(forwarder, monkeypatch
 
 def test_an_app_that_restarts_is_waited_for(forwarder):
     """The message that comes while the reloader is at work reaches the app all the same."""
-    port = free_port()
-    one = forwarder(f"http://127.0.0.1:{port}/json")
     answered = []
-    waiting = threading.Thread(target=lambda: answered.append(answer(one)))
-    waiting.start()
-    waiting.join(0.2)
-    assert waiting.is_alive()
+    with closed_port() as port:
+        one = forwarder(f"http://127.0.0.1:{port}/json")
+        waiting = threading.Thread(target=lambda: answered.append(answer(one)))
+        waiting.start()
+        waiting.join(0.2)
+        assert waiting.is_alive()
 
     with werkzeug_served(explained_app(), port=port):
         waiting.join(10)
@@ -573,14 +575,15 @@ def test_an_app_that_restarts_is_waited_for(forwarder):
 
 def test_closing_ends_the_waiting(forwarder):
     """A serve that stops does not wait for an app that is not there."""
-    one = forwarder(f"http://127.0.0.1:{free_port()}/sms")
     answered = []
-    waiting = threading.Thread(target=lambda: answered.append(answer(one)))
-    waiting.start()
-    waiting.join(0.1)
+    with closed_port() as port:
+        one = forwarder(f"http://127.0.0.1:{port}/sms")
+        waiting = threading.Thread(target=lambda: answered.append(answer(one)))
+        waiting.start()
+        waiting.join(0.1)
 
-    one.close()
-    waiting.join(3)
+        one.close()
+        waiting.join(3)
 
     assert [one.status for one in answered] == [200]
 
@@ -598,7 +601,8 @@ def test_a_container_has_a_hint_of_its_own(forwarder, monkeypatch):
     """A10: inside one 127.0.0.1 is not where the app is."""
     monkeypatch.setattr(forwarding.Path, "exists", lambda _: True)
 
-    answered = answer(forwarder(f"http://127.0.0.1:{free_port()}/sms", wait_seconds=0))
+    with closed_port() as port:
+        answered = answer(forwarder(f"http://127.0.0.1:{port}/sms", wait_seconds=0))
 
     assert ids(answered) == ["T8", "A10"]
 
@@ -608,10 +612,9 @@ def test_an_app_that_is_not_there_is_told_at_once_and_its_return_too(forwarder, 
     monkeypatch.setattr(forwarding.Path, "exists", lambda _: True)
     monkeypatch.setattr("smsquest_cli.presence.LOOK_SECONDS", 0.02)
     told, back = [], threading.Event()
-    port = free_port()
-    one = forwarder(f"http://127.0.0.1:{port}/json")
-
-    one.watch(lambda problem: told.append(problem) or (problem.id == "A16" and back.set()))
+    with closed_port() as port:
+        one = forwarder(f"http://127.0.0.1:{port}/json")
+        one.watch(lambda problem: told.append(problem) or (problem.id == "A16" and back.set()))
     with werkzeug_served(explained_app(), port=port):
         assert back.wait(10)
         answer(one)
@@ -730,15 +733,16 @@ def test_an_app_without_callbacks_is_noted(raw_app, forwarder):
 def test_callbacks_do_not_wait_for_an_app_that_is_known_to_be_down(forwarder, monkeypatch):
     """A flood of callbacks would take the threads that messages need."""
     monkeypatch.setattr(forwarding.Path, "exists", lambda _: False)
-    one = forwarder(f"http://127.0.0.1:{free_port()}/sms", wait_seconds=0.3)
     tries = []
-    monkeypatch.setattr(one._closing, "wait", lambda seconds: bool(tries.append(seconds)))
+    with closed_port() as port:
+        one = forwarder(f"http://127.0.0.1:{port}/sms", wait_seconds=0.3)
+        monkeypatch.setattr(one._closing, "wait", lambda seconds: bool(tries.append(seconds)))
 
-    assert [problem.id for problem in one.status(callback())] == ["T8"]
-    assert tries
-    tries.clear()
-    assert one.status(callback()) == ()
-    assert tries == []
+        assert [problem.id for problem in one.status(callback())] == ["T8"]
+        assert tries
+        tries.clear()
+        assert one.status(callback()) == ()
+        assert tries == []
 
 
 # Addresses
@@ -789,10 +793,9 @@ def test_serve_forwards_and_tells(serve, smsquest):
 
 def test_serve_tells_when_the_app_is_there(serve):
     """T8 as soon as it is ready, A16 once the app is up: nobody has to lose a message for it."""
-    port = free_port()
-    running = serve("--no-tunnel", "--port", 0, "--forward-to", f"http://127.0.0.1:{port}/sms")
-
-    assert running.wait_for("problem", id="T8")["sid"] is None
+    with closed_port() as port:
+        running = serve("--no-tunnel", "--port", 0, "--forward-to", f"http://127.0.0.1:{port}/sms")
+        assert running.wait_for("problem", id="T8")["sid"] is None
     with werkzeug_served(explained_app(), port=port):
         assert running.wait_for("problem", id="A16")["severity"] == "note"
     assert running.stop() == 0
@@ -800,12 +803,12 @@ def test_serve_tells_when_the_app_is_there(serve):
 
 def test_serve_stops_at_once_while_it_waits_for_an_app(serve, smsquest):
     """Ctrl-C does not take as long as an app's absence."""
-    running = serve("--sandbox", "--port", 0, "--forward-to", f"http://127.0.0.1:{free_port()}/sms")
-    url = running.ready["webhook_url"]
-    texting = threading.Thread(target=lambda: smsquest("simulate", "hello"))
-    texting.start()
-    running.wait_for("inbound")
+    with closed_port() as port:
+        running = serve("--sandbox", "--port", 0, "--forward-to", f"http://127.0.0.1:{port}/sms")
+        assert running.ready["webhook_url"]
+        texting = threading.Thread(target=lambda: smsquest("simulate", "hello"))
+        texting.start()
+        running.wait_for("inbound")
 
-    assert url
-    assert running.stop(timeout=5) == 0
-    texting.join(30)
+        assert running.stop(timeout=5) == 0
+        texting.join(30)
