@@ -43,6 +43,7 @@ _HOP_BY_HOP: Final = frozenset(
         "proxy-connection", "te", "trailer", "trailers", "transfer-encoding", "upgrade",
     }
 )  # fmt: skip
+_UNSPECIFIED: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - a request to it stays here
 _FOLD: Final = re.compile(r"[\r\n]+[ \t]*")  # as old apps still write long headers
 _SIGNATURE: Final = frozenset({signing.SIGNATURE_HEADER.lower(), signing.SETTINGS_HEADER.lower()})
 
@@ -333,7 +334,8 @@ def _leads_to(url: str, ours: str) -> bool:
     """Whether *url* is one of our server at *ours*; a proxy may have others beside it."""
     there, here = urlsplit(url), urlsplit(ours)
     if is_here(here.hostname):
-        return is_here(there.hostname) and there.port == here.port
+        ours_too = is_here(there.hostname) or there.hostname in _UNSPECIFIED
+        return ours_too and there.port == here.port
     base = here.path.rstrip("/")
     return there.netloc == here.netloc and there.path in (f"{base}/sms", f"{base}/status")
 

@@ -670,6 +670,7 @@ def test_an_app_with_a_certificate_of_its_own_is_taken(certificate, forwarder):
         (f"{PUBLIC}/my/app", PUBLIC, False),
         (f"{PUBLIC}/my/sms", f"{PUBLIC}/my", True),
         (f"{PUBLIC}/app", PUBLIC, True),  # its status callbacks would go to /status
+        ("http://0.0.0.0:5000/sms", "http://127.0.0.1:5000", True),
     ],
 )
 def test_what_would_come_back_here_is_refused(forwarder, to, ours, refused):
