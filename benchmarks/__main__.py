@@ -35,17 +35,23 @@ FULL = {"webhook_path": ["--patience", "90"], "load": ["--events", "100000"]}
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="only these")
+    parser.add_argument("parts", nargs="*", metavar="PART", help="only: " + ", ".join(PARTS))
     parser.add_argument("--quick", action="store_true", help="to see that they work")
     parser.add_argument("--full", action="store_true", help="with 100,000 events")
     parser.add_argument("--node-modules", help="folder with express and twilio")
     given = parser.parse_args()
+    if unknown := [part for part in given.parts if part not in PARTS]:
+        parser.error(f"no such part: {', '.join(unknown)}")
+    if given.node_modules and not Path(given.node_modules, "express").is_dir():
+        parser.error(f"no express in {given.node_modules}: npm install express twilio")
     for part in given.parts or PARTS:
         options = (QUICK if given.quick else FULL if given.full else {}).get(part, [])
         if part == "webhook_path" and given.node_modules:
             options = [*options, "--node-modules", given.node_modules]
         print(f"## {PARTS[part]}\n", flush=True)
-        subprocess.run([sys.executable, str(HERE / f"{part}.py"), *options], check=True)
+        command = [sys.executable, str(HERE / f"{part}.py"), *options]
+        if subprocess.run(command, check=False).returncode:
+            sys.exit(f"{part} has failed")
         print(flush=True)
 
 
