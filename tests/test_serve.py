@@ -9,6 +9,8 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
+from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 import pytest
@@ -350,6 +352,31 @@ def test_a_disk_that_takes_no_more_ends_the_run(serve):
     assert listener.stderr.count("error[L1]") == 1
     confirmed = [f"SM{number}" for number, status in enumerate(answers) if status == 200]
     assert [r["sid"] for r in listener.records if r["type"] == "inbound"] == confirmed
+
+
+def test_a_log_that_is_damaged_meanwhile_ends_the_run_and_is_kept(serve, environment):
+    """Nobody works on with a log that cannot be read; the next run sets it aside and receives."""
+    first = serve("--no-tunnel", "--no-verify", "--port", 0)
+    post(first.ready["webhook_url"], FORM)
+    first.wait_for("reply")
+    database = Path(environment["SMSQUEST_HOME"], "events.sqlite3")
+    for path in (database, database.with_name(f"{database.name}-wal")):
+        with path.open("r+b") as file:
+            file.write(b"x" * path.stat().st_size)
+
+    with suppress(OSError):  # it may be too late already
+        post(first.ready["webhook_url"], {**FORM, "MessageSid": "SM2"})
+    assert first.wait() == 7
+    assert first.stderr.count("error[L1]") == 1
+    assert "it is damaged" in first.stderr
+
+    second = serve("--no-tunnel", "--no-verify", "--port", 0)
+    assert second.wait_for("problem", id="L2")["severity"] == "warning"
+    post(second.ready["webhook_url"], {**FORM, "MessageSid": "SM3"})
+    assert second.wait_for("inbound")["sid"] == "SM3"
+    assert second.stop() == 0
+    assert second.stderr.count("warning[L2]") == 1
+    assert [*database.parent.glob(f"{database.name}.damaged-*")]
 
 
 @pytest.mark.parametrize(

@@ -56,10 +56,13 @@ class Account:
     @contextmanager
     def log(self) -> Iterator[EventLog]:
         """The event log; what is appended belongs to the run."""
+        from smsquest_cli import console
         from smsquest_cli.eventlog import open_log
 
         log = open_log(self.store, run=self.run.id if self.run else "")
         try:
+            for note in log.notes:
+                console.show_problem(note)
             yield log
         finally:
             log.close()

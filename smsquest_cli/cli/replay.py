@@ -47,7 +47,7 @@ def replay(
     the app that it was forwarded to, else to the running serve. Exit 8 if there is no usable
     answer.
     """
-    from smsquest_cli import replaying, simulation
+    from smsquest_cli import console, replaying, simulation
     from smsquest_cli.eventlog import open_log
     from smsquest_cli.sandbox import AUTH_TOKEN
     from smsquest_cli.views.replays import replay_view
@@ -59,6 +59,8 @@ def replay(
     run = the_run(settings.home)
     log = open_log(run.store if run else settings.store, run="")
     try:
+        for note in log.notes:
+            console.show_problem(note)
         full = replaying.newest(log) if sid == "last" else resolve_sids(log, [sid])[0]
         found = replaying.recorded(log, full)
     finally:

@@ -66,6 +66,8 @@ def session_for(settings: Settings, options: ServeOptions) -> Iterator[Session]:
     run_id = secrets.token_hex(8)
     log = open_log(settings.store, run=run_id)
     try:
+        for note in log.notes:
+            console.show_problem(note)
         entrance = _entrance(settings, options, log, run_id)
         trust = entrance.trust(verify=not options.no_verify)
         receiver = Receiver(
