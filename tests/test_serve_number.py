@@ -6,6 +6,7 @@ The account is the pretend Twilio over HTTP, below the real SDK; processes and s
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
 import sys
@@ -63,6 +64,16 @@ def test_every_signal_puts_it_back(serve, twilio, address, number, code):
     assert listener.ready
 
     assert listener.stop(number) == code
+    assert twilio.number.sms_url == OLD
+
+
+def test_when_nothing_comes_the_likely_reasons_are_named_in_order(serve, twilio, address):
+    """E1: a test job that waited in vain says where to look first, and leaves no trace."""
+    listener = serve(*address, "--until", 1, "--timeout", "0.2")
+
+    assert listener.wait() == 8
+    told = re.findall(r"\((\w\d)\)", listener.wait_for("problem", id="E1")["line"])
+    assert told == ["N4", "N5", "M4", "T6"]
     assert twilio.number.sms_url == OLD
 
 

@@ -211,7 +211,11 @@ class NumberEntrance(Entrance):
 
     def why_silent(self) -> str:
         """Why nothing may have come, most likely first."""
-        return f"See who answers {self.number}: smsquest doctor --number {self.number}"
+        return (
+            f"Likely, in this order: a Messaging Service answers for {self.number} (N4) or drops "
+            "its messages (N5), another program has taken it (M4), the way here is cut (T6). "
+            f"Find out with: smsquest doctor --number {self.number}"
+        )
 
     def insist(self, count: int) -> None:
         """Say what is still going on; the third time gives up (the journal stays)."""

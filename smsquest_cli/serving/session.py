@@ -258,7 +258,7 @@ class Session:
         came = self._counts.matching
         found = f"{came} came" if wanted else f"{came} {kind} came"
         return {
-            "expected": _counted(wanted, kind) if wanted else "stopped in another way",
+            "expected": _counted(wanted, kind) if wanted else "stopped otherwise",
             "seconds": f"{self._goal.timeout:g}",
             "found": f"{found}. {self._entrance.why_silent()}",
         }
