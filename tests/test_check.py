@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from contextlib import contextmanager
 from xml.etree import ElementTree as ET
@@ -317,6 +318,16 @@ def test_the_command_fails_where_a_check_does(smsquest_here):
     ]
     assert "a request without signature" in table.stdout
     assert table.stdout.count("problem") == 3
+
+
+def test_what_could_not_be_tried_did_not_hold_either(smsquest_here):
+    """One failure of a handler that is not there says nothing about the other eleven."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        done = smsquest_here("check", f"http://127.0.0.1:{held.getsockname()[1]}/sms")
+
+    assert done.returncode == 8
+    assert done.stderr.endswith(": signed (11 could not be tried)\n")
 
 
 def test_a_login_in_the_url_is_used_and_not_shown(smsquest_here):

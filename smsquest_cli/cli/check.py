@@ -51,4 +51,6 @@ def check(
     if bad := failed(results):
         invocation.output = None  # the document has it all: no record after it
         names = ", ".join(result.id for result in bad)
+        if skipped := sum(result.state == "skipped" for result in results):
+            names += f" ({skipped} could not be tried)"
         raise ExpectationError("E4", failed=len(bad), count=len(results), url=shown, names=names)
