@@ -89,6 +89,8 @@ class Forwarder:
     def watch(self, tell: Callable[[Problem], object]) -> None:
         """Look whether the app is there; *tell* hears if not (T8, A2), and when it is back (A16).
 
+        It also hears of a message that has to wait for the app (A17).
+
         *tell* is called from any thread, and only where something has changed.
         """
         self._tell = tell
@@ -113,7 +115,13 @@ class Forwarder:
         started = time.monotonic()
         sent = forwarded(request, self.to, resign_with=self._resign_with)
         try:
-            answer = self._exchange(sent, started, patient=True, meanwhile=_Once(record))
+            answer = self._exchange(
+                sent,
+                started,
+                patient=True,
+                meanwhile=_Once(record),
+                waits=_Once(lambda: self._tell_who_waits(sent.url, message.sid)),
+            )
         except ExchangeError as err:
             return self._unanswered(message, sent, err, _ms_since(started))
         answer = replace(answer, ms=_ms_since(started))
@@ -179,8 +187,9 @@ class Forwarder:
         *,
         patient: bool,
         meanwhile: Callable[[], None] = lambda: None,
+        waits: Callable[[], None] = lambda: None,
     ) -> Answer:
-        """The app's answer; waits for an app that is not there if *patient*."""
+        """The app's answer; waits for an app that is not there if *patient*, and calls *waits*."""
         give_up = started + (self._wait_seconds if patient else 0)
         while True:
             try:
@@ -195,6 +204,8 @@ class Forwarder:
                 if err.kind not in ABSENT:
                     raise
                 left = give_up - time.monotonic()
+                if left > 0:
+                    waits()
                 if left <= 0 or self._closing.wait(min(RETRY_SECONDS, left)):
                     raise
             else:
@@ -248,6 +259,9 @@ class Forwarder:
         if first and is_here(urlsplit(url).hostname or "") and Path("/.dockerenv").exists():
             port, path = address.rpartition(":")[2], urlsplit(self.to).path
             yield self._problem("A10", sid, port=port, path=path)
+
+    def _tell_who_waits(self, url: str, sid: str) -> None:
+        self._tell(self._problem("A17", sid, address=address_of(url), sid=sid))
 
     def _back(self, address: str) -> None:
         self._tell(self._problem("A16", None, address=address))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 KEEP: Final = 500  # rows; more than any window shows
 TIMES: Final = "\N{MULTIPLICATION SIGN}"
 APP_UNREACHABLE: Final = "T8"
+WAITS_FOR_APP: Final = "A17"
 OVERLAP: Final = timedelta(seconds=10)  # within which callbacks of several replies may begin
 
 OPT_OUTS: Final = {"STOP": "opted out", "START": "opted in", "HELP": "asked for help"}
@@ -51,6 +52,7 @@ class Row:
     opt_out: str | None = None
     missed: bool = False
     repeats: int = 0  # how often an inbound message came again
+    waits: bool = False  # for an app that is not there
     trouble: str | None = None  # the id of the first problem with it that is an error
 
     @property
@@ -85,7 +87,7 @@ class Row:
         elif self.trouble == APP_UNREACHABLE:
             yield "app unreachable"
         elif self.answer is None:
-            yield "received"
+            yield "app down, retrying" if self.waits else "received"
         elif self.answer.source == "app":
             yield f"app {self.answer.http_status} {self.answer.ms:.0f}ms"
         else:
@@ -232,6 +234,8 @@ class Inbox:
     def _problem(self, event: Problem) -> None:
         if event.severity != "note":
             self.totals.problems += 1
+        if event.sid and event.id == WAITS_FOR_APP:
+            self._change(event.sid, lambda row: replace(row, waits=True))
         if event.sid and event.severity == "error":
             self._change(event.sid, lambda row: replace(row, trouble=row.trouble or event.id))
 

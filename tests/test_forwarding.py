@@ -197,7 +197,7 @@ def test_addresses_that_a_proxy_added_are_kept(raw_app, forwarder):
     assert (headers["x-forwarded-for"], headers["x-forwarded-proto"]) == ("54.1.2.3", "https")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     body=st.binary(max_size=300),
     query=st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="#")),
@@ -213,7 +213,7 @@ def test_every_byte_arrives(echo, body, query):
     assert url
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     headers=st.permutations(
         [
@@ -558,10 +558,11 @@ def test_every_message_that_an_absent_app_missed_is_named(forwarder, monkeypatch
 
 
 def test_an_app_that_restarts_is_waited_for(forwarder):
-    """The message that comes while the reloader is at work reaches the app all the same."""
-    answered = []
+    """The message that comes while the reloader is at work reaches the app all the same (A17)."""
+    answered, told = [], []
     with closed_port() as port:
         one = forwarder(f"http://127.0.0.1:{port}/json")
+        one.watch(told.append)
         waiting = threading.Thread(target=lambda: answered.append(answer(one)))
         waiting.start()
         waiting.join(0.2)
@@ -571,6 +572,9 @@ def test_an_app_that_restarts_is_waited_for(forwarder):
         waiting.join(10)
 
     assert [(one.status, one.reply.source) for one in answered] == [(200, "app")]
+    assert [(note.id, note.severity) for note in told if note.sid == MESSAGE.sid] == [
+        ("A17", "note")
+    ]
 
 
 def test_closing_ends_the_waiting(forwarder):

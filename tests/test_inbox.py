@@ -73,6 +73,10 @@ def test_a_message_and_its_reply_are_two_rows():
     assert (inbox.totals.inbound, inbox.totals.outbound) == (1, 1)
 
 
+def waits_for_app():
+    return Problem.of("A17", at=AT, about="SM1", address="127.0.0.1:5000", sid="SM1")
+
+
 @pytest.mark.parametrize(
     ("events", "words", "failed"),
     [
@@ -85,9 +89,12 @@ def test_a_message_and_its_reply_are_two_rows():
         ([inbound(missed=True)], ("missed",), False),
         ([inbound(missed=True), inbound()], ("received",), False),
         ([inbound(), reply(), inbound(duplicate=True)], ("answered 200", "repeated ×2"), False),  # noqa: RUF001
+        ([inbound(), waits_for_app()], ("app down, retrying",), False),
+        ([inbound(), waits_for_app(), reply(source="app", ms=9)], ("app 200 9ms",), False),
         (
             [
                 inbound(),
+                waits_for_app(),
                 reply(source="none"),
                 Problem.of("T8", at=AT, about="SM1", address="127.0.0.1:5000"),
             ],
