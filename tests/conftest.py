@@ -13,6 +13,7 @@ import threading
 import time
 from pathlib import Path
 
+import hypothesis
 import pytest
 from program import COMMAND
 
@@ -24,9 +25,12 @@ COLOURS = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "PY_COLORS", "GITHUB_ACTIONS",
 
 
 def pytest_configure():
-    """Let Ctrl-C be one, also where a shell runs the tests in the background and ignores it."""
+    """Let Ctrl-C be one, also where a shell runs the tests in the background; hurry nobody."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # How long an example takes is the machine's affair.
+    hypothesis.settings.register_profile("unhurried", deadline=None)
+    hypothesis.settings.load_profile("unhurried")
 
 
 @pytest.fixture

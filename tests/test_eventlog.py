@@ -133,7 +133,7 @@ EVENTS = st.one_of(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(EVENTS, max_size=4))
 def test_any_event_comes_back_as_it_was(log, news):
     """Every character that can come in a webhook survives the way to the disk and back."""
@@ -152,7 +152,7 @@ def test_the_raw_request_is_kept_byte_for_byte(log):
     assert log.request_of("SM" + "9" * 32) is None
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(st.from_regex(r"[A-Za-z-]+", fullmatch=True), st.text(max_size=9)))
 def test_any_headers_are_kept(log, headers):
     """Whatever a header holds comes back in its place; of a line end a blank is left."""
@@ -334,7 +334,7 @@ def fits(stored, numbers, *, types=None, sids=None, since=None, number=None, run
     )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(MIXED, FILTERS, st.integers(1, 5))
 def test_a_filter_finds_exactly_what_fits(tmp_path_factory, mixed, filters, limit):
     """Filters combine; read in batches of any size they give what fits, and nothing twice."""
@@ -566,7 +566,7 @@ def test_a_damaged_log_is_set_aside_and_a_fresh_one_begun(path, kind):
     assert (told[0].id, aside.name in told[0].line) == ("L2", True)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(lost=st.integers(min_value=1, max_value=30_000), zeroed=st.booleans())
 def test_a_power_cut_costs_no_more_than_what_had_not_reached_the_disk(
     tmp_path_factory, lost, zeroed

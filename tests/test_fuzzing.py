@@ -42,7 +42,6 @@ READY = to_record(
           status_url="http://127.0.0.1:1/status", local_url="http://127.0.0.1:1")
 )  # fmt: skip
 anything = settings(
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
@@ -194,7 +193,7 @@ NAMES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     method=st.sampled_from(["GET", "POST", "DELETE", "PUT"]),
     rule=st.integers(min_value=0, max_value=200),

@@ -42,7 +42,7 @@ pieces = st.lists(st.sampled_from(PIECES), max_size=12).map(b"".join)
 lines = st.lists(st.tuples(st.sampled_from([b"Host", b"X-Y", b"x-y", *PIECES]), pieces), max_size=5)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     first=st.one_of(pieces, st.sampled_from([b"GET /sms HTTP/1.1", b"POST /sms?a HTTP/1.1"])),
     fields=lines.map(lambda those: b"".join(b"%s: %s\r\n" % line for line in those)),

@@ -821,7 +821,7 @@ def open_door(tmp_path_factory):
         yield door
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=75)
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=75)
 @given(path=st.sampled_from(["/sms", "/status"]), fields=FIELDS, post=st.booleans())
 @example(path="/sms", fields={**FORM, "Body": "\x00\ufffd\u2028"}, post=True)
 def test_any_fields_are_taken_or_refused(open_door, path, fields, post):
@@ -854,7 +854,7 @@ HEADERS = st.dictionaries(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=75)
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=75)
 @given(
     st.sampled_from(["POST", "GET", "HEAD", "PUT", "OPTIONS", "TRACE"]),
     st.sampled_from(["/sms", "/status", "/healthz", "/", "*", "http://x/sms"]),
@@ -873,7 +873,7 @@ def test_any_request_gets_an_answer_that_is_no_error_of_ours(
     assert answer.status < 300 or 400 <= answer.status < 500
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(body=TEXT, from_=TEXT.filter(bool))
 def test_a_text_arrives_as_it_was_sent(open_door, body, from_):
     """Every character of a message is recorded as it came."""

@@ -297,7 +297,7 @@ def test_an_address_as_others_are_told_it():
     assert plain("nowhere") == "nowhere"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     fields=st.dictionaries(st.text(TEXT, min_size=1), st.text(TEXT), max_size=6),
     query=st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="#")),
