@@ -184,6 +184,16 @@ def test_an_error_inside_passes_when_the_number_is_back(twilio, point, journal):
     assert journal.entries() == []
 
 
+def test_what_we_put_back_ourselves_is_not_taken_for_a_colleagues_change(point, told):
+    """A look at the number that comes late, as the run ends, says nothing (M4)."""
+    with point() as pointing:
+        assert pointing.check()
+
+    assert not pointing.check()
+    assert not pointing.taken_over
+    assert told.words == ["pointed", "restored"]
+
+
 def test_a_twiml_app_is_detached_and_put_back(twilio, point, journal):
     """N6: while it is set Twilio ignores every URL of the number."""
     app = twilio.account.add_application(sms_url="https://x.example/app")

@@ -111,7 +111,7 @@ class Pointing:
         True also where Twilio cannot be asked just now; that it does not let us is told.
         """
         with self._changing:
-            if self.taken_over:
+            if self.taken_over or self.restored is not None:  # what we put back is no news
                 return False
             try:
                 current = self._read(self._held.sid)
