@@ -43,7 +43,7 @@ _HOP_BY_HOP: Final = frozenset(
         "proxy-connection", "te", "trailer", "trailers", "transfer-encoding", "upgrade",
     }
 )  # fmt: skip
-_UNSPECIFIED: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - a request to it stays here
+_UNSPECIFIED: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - they lead here too
 _FOLD: Final = re.compile(r"[\r\n]+[ \t]*")  # as old apps still write long headers
 _SIGNATURE: Final = frozenset({signing.SIGNATURE_HEADER.lower(), signing.SETTINGS_HEADER.lower()})
 
@@ -89,9 +89,8 @@ class Forwarder:
     def watch(self, tell: Callable[[Problem], object]) -> None:
         """Look whether the app is there; *tell* hears if not (T8, A2), and when it is back (A16).
 
-        It also hears of a message that has to wait for the app (A17).
-
-        *tell* is called from any thread, and only where something has changed.
+        *tell* is called from any thread: where something has changed, and for each message that has
+        to wait for the app (A17).
         """
         self._tell = tell
         if not listens(self.to):
@@ -204,9 +203,10 @@ class Forwarder:
                 if err.kind not in ABSENT:
                     raise
                 left = give_up - time.monotonic()
-                if left > 0:
-                    waits()
-                if left <= 0 or self._closing.wait(min(RETRY_SECONDS, left)):
+                if left <= 0:
+                    raise
+                waits()
+                if self._closing.wait(min(RETRY_SECONDS, left)):
                     raise
             else:
                 self._presence.met(sent.url)
