@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import socket
 import threading
 from contextlib import contextmanager
 from xml.etree import ElementTree as ET
 
 import pytest
 from flask import Flask, Response, request
+from ports import closed_port
 from twilio.request_validator import RequestValidator
 from twilio.twiml.messaging_response import MessagingResponse
 from werkzeug.serving import make_server
@@ -322,9 +322,8 @@ def test_the_command_fails_where_a_check_does(smsquest_here):
 
 def test_what_could_not_be_tried_did_not_hold_either(smsquest_here):
     """One failure of a handler that is not there says nothing about the other eleven."""
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        done = smsquest_here("check", f"http://127.0.0.1:{held.getsockname()[1]}/sms")
+    with closed_port() as port:
+        done = smsquest_here("check", f"http://127.0.0.1:{port}/sms")
 
     assert done.returncode == 8
     assert done.stderr.endswith(": signed (11 could not be tried)\n")

@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from ports import closed_port
 from pretend_twilio import pretend_twilio, served
 
 from smsquest_cli.checkup import Check, account, check_up, computer
@@ -282,11 +283,9 @@ def test_an_app_is_not_called_to_see_whether_it_is_there(doctor, twilio):
 
 def test_nobody_at_the_url(doctor, twilio):
     """Whoever was there is gone."""
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        twilio.number.sms_url = f"http://127.0.0.1:{unused.getsockname()[1]}/sms"
-
-    check = doctor()["webhook"]
+    with closed_port() as port:
+        twilio.number.sms_url = f"http://127.0.0.1:{port}/sms"
+        check = doctor()["webhook"]
 
     assert check.state == "problem"
     assert "nobody is there (" in check.line

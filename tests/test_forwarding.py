@@ -13,6 +13,7 @@ import pytest
 from flask import Flask, Response, redirect, request
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ports import closed_port
 from twilio.request_validator import RequestValidator
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.serving import make_server
@@ -530,14 +531,6 @@ def test_localhost_is_ipv4_first(raw_app, forwarder):
 
 
 # Nobody there, nobody answering
-
-
-@contextmanager
-def closed_port():
-    """A port where nobody listens, and that nobody else is given meanwhile."""
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        yield held.getsockname()[1]
 
 
 def test_every_message_that_an_absent_app_missed_is_named(forwarder, monkeypatch):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import socket
 import threading
 import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import requests
+from ports import closed_port
 from pretend_twilio import pretend_twilio, served
 
 from smsquest_cli.credentials import RestCredentials, Secret
@@ -410,12 +410,10 @@ def test_no_answer_in_time(twilio):
 
 def test_nobody_listens():
     """A refused connection names the host and the reason."""
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        origin = f"http://127.0.0.1:{unused.getsockname()[1]}"
-    gateway = TwilioGateway(At(origin), pause=lambda _seconds: None)
-
-    problem = refused(gateway.numbers)
+    with closed_port() as port:
+        origin = f"http://127.0.0.1:{port}"
+        gateway = TwilioGateway(At(origin), pause=lambda _seconds: None)
+        problem = refused(gateway.numbers)
 
     assert problem.id == "W2"
     assert problem.line.startswith(f"Twilio cannot be reached at {origin[7:]} (Connection refused)")
@@ -539,14 +537,11 @@ def test_a_proxy_is_not_asked_for_this_computer(gateway, monkeypatch):
 
 def test_a_proxy_is_named_without_its_password(monkeypatch):
     """What is said of a proxy that does not work holds nothing secret."""
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
-    monkeypatch.setenv("HTTP_PROXY", f"http://user:hush@127.0.0.1:{port}")
     monkeypatch.delenv("NO_PROXY", raising=False)
-    gateway = TwilioGateway(At("http://twilio.example"), pause=lambda _seconds: None)
-
-    problem = refused(gateway.numbers)
+    with closed_port() as port:
+        monkeypatch.setenv("HTTP_PROXY", f"http://user:hush@127.0.0.1:{port}")
+        gateway = TwilioGateway(At("http://twilio.example"), pause=lambda _seconds: None)
+        problem = refused(gateway.numbers)
 
     assert "the proxy: " in problem.line
     assert "Connection refused" in problem.line
