@@ -77,6 +77,10 @@ class ReaderGoneError(Exception):
     """Whoever read our output has closed it (``| head``): there is nobody left to tell."""
 
 
+class DeclinedError(Exception):
+    """The user was asked before something of value was changed, and did not say yes."""
+
+
 def printable(text: str) -> str:
     """*text* with everything visible that a terminal would obey, reorder or hide.
 
@@ -217,12 +221,16 @@ def can_ask() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def ask(question: str) -> bool:
-    """Whether the user says yes; No is the default, and the answer without a terminal."""
+def confirm(question: str, otherwise: SmsquestError) -> None:
+    """Ask, No being the default; raises *otherwise* where nobody can be asked.
+
+    Raises `DeclinedError` for what is no yes.
+    """
     if not can_ask():
-        return False
-    answer = _answer_to(f"{printable(question)} [y/N] ")
-    return answer.lower() in ("y", "yes")
+        raise otherwise
+    if _answer_to(f"{printable(question)} [y/N]").lower() not in ("y", "yes"):
+        say("nothing changed.")
+        raise DeclinedError
 
 
 def choose(question: str, choices: Sequence[str]) -> int | None:
@@ -230,26 +238,30 @@ def choose(question: str, choices: Sequence[str]) -> int | None:
     say(question)
     for index, choice in enumerate(choices, start=1):
         say(f"  {index}  {choice}")
-    answer = _answer_to("Number [1]: ") or "1"
+    answer = _answer_to("Number [1]:") or "1"
     if answer.isdecimal() and 1 <= int(answer) <= len(choices):
         return int(answer) - 1
     return None
 
 
 def _answer_to(prompt: str) -> str:
-    sys.stderr.write(prompt)
+    sys.stderr.write(f"{_divided(prompt)} ")
     sys.stderr.flush()
     return sys.stdin.readline().strip()
 
 
 def _talk(line: str) -> None:
     """*line* on standard error; on a terminal it is divided between words, never in one."""
-    if sys.stderr.isatty():
-        divided = textwrap.wrap(
+    _write(sys.stderr, _divided(line) if sys.stderr.isatty() else line)
+
+
+def _divided(line: str) -> str:
+    """*line* as it fits into the terminal, divided between words and never in one."""
+    return "\n".join(
+        textwrap.wrap(
             line, width(), subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
         )
-        line = "\n".join(divided)
-    _write(sys.stderr, line)
+    )
 
 
 def _write(stream: IO[str], text: str) -> None:

@@ -172,7 +172,7 @@ def test_the_table_says_who_answers_and_whose_the_url_is(configure, twilio):
     app = account.add_application(friendly_name="bot", sms_url=NEW)
     account.owned("+12025550111").sms_application_sid = app.sid
     account.add_address("+12025550112")
-    done = configure(env={"COLUMNS": "200"})
+    done = configure()
     lines = [line.split() for line in done.stdout.splitlines() if line.strip().startswith("+")]
     rows = {number: " ".join(words) for number, *words in lines}
 
@@ -183,6 +183,13 @@ def test_the_table_says_who_answers_and_whose_the_url_is(configure, twilio):
     assert rows["+12025550113"] == f"POST {TUNNEL} a tunnel"
     assert rows["+12025550114"].endswith("Flows/F a Studio flow")
     assert rows["+12025550115"] == "cannot receive SMS"
+
+
+def test_a_url_is_whole_where_a_program_reads_it(configure, twilio):
+    """Off a terminal nothing is divided, however narrow the window is said to be."""
+    twilio.number.sms_url = f"{SHOP}/{'x' * 200}"
+
+    assert f"POST {twilio.number.sms_url}" in configure(env={"COLUMNS": "40"}).stdout
 
 
 def test_an_account_without_numbers_says_so(configure, tmp_path, environment):

@@ -12,6 +12,7 @@ import socket
 import sys
 from pathlib import Path
 
+import pexpect
 import pytest
 from pretend_twilio import pretend_twilio
 
@@ -87,6 +88,31 @@ def test_a_message_comes_in_and_is_verified_with_the_accounts_token(serve, twili
     assert exchange.answer.status == 200
     assert listener.wait_for("inbound", body="hello")["signature"] == "valid"
     assert listener.wait_for("status", status="delivered")["in_reply_to"] == exchange.sid
+
+
+def test_a_no_changes_nothing_and_says_no_more(environment, tmp_path, twilio, address):
+    """D5: on a terminal it asks, in whole words; the default is No, which is no error."""
+    twilio.number.sms_url = PRODUCTION
+    terminal = pexpect.spawn(
+        sys.executable,
+        ["-m", "smsquest_cli", "serve", *map(str, address)],
+        env=environment,
+        cwd=str(tmp_path),
+        encoding="utf-8",
+        timeout=20,
+        dimensions=(24, 80),
+    )
+    terminal.expect(r"\[y/N\] ")
+    asked = terminal.before
+    terminal.sendline("")
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+
+    assert "confirm[N8]" in asked
+    assert max(map(len, asked.splitlines())) <= 80
+    assert terminal.before.split("\n", 1)[1].strip() == "nothing changed."
+    assert terminal.exitstatus == 5
+    assert twilio.updates() == []
 
 
 def test_after_kill_9_the_next_start_says_so_and_puts_the_original_back(serve, twilio, address):

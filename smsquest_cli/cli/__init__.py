@@ -20,7 +20,7 @@ from typer.core import TyperGroup
 from smsquest_cli import __version__
 from smsquest_cli.cli.options import Invocation
 from smsquest_cli.overview import COMMANDS, overview
-from smsquest_cli.problems import SmsquestError
+from smsquest_cli.problems import NumberError, SmsquestError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -155,6 +155,8 @@ def run(arguments: Sequence[str]) -> int:
             traceback.print_exc()
         console.show_error(err, output=invocation.output)
         return err.exit_code
+    except console.DeclinedError:
+        return NumberError.exit_code
     except KeyboardInterrupt:
         return 130
     except console.ReaderGoneError:

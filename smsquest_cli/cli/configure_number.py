@@ -281,15 +281,12 @@ def _address(text: str, option: str, settings: Settings) -> str:
 
 
 def _confirm(change: Change, *, yes: bool) -> None:
-    """Ask where something of value would be replaced; raises its `NumberError` without a Yes."""
+    """Ask where something of value would be replaced; see `console.confirm`."""
     from smsquest_cli import console
     from smsquest_cli.views.numbers import show_before
 
     if change.concern is None or yes:
         return
-    if not console.can_ask():
-        raise change.concern.error
-    show_before(change)
-    if not console.ask(change.concern.question):
-        console.say("nothing changed.")
-        raise typer.Exit(change.concern.error.exit_code)
+    if console.can_ask():
+        show_before(change)
+    console.confirm(change.concern.question, change.concern.error)

@@ -104,9 +104,8 @@ class NumberEntrance(Entrance):
             self._journal.refuse_live(entry)
         ours = entry.ours if entry else ()
         concern = concern_about(route, ours=ours, others=self._others(route), now=now)
-        if concern is not None and not self._yes and not console.ask(concern.question):
-            console.say("nothing changed.")
-            raise concern.error
+        if concern is not None and not self._yes:
+            console.confirm(concern.question, concern.error)
         self._route = route
         self.number, self.number_sid = number.phone_number, number.sid
 

@@ -14,7 +14,7 @@ from rich.text import Text
 from smsquest_cli.console import printable
 from smsquest_cli.inbox import APP_UNREACHABLE
 from smsquest_cli.views.cells import ELLIPSIS, Columns, cells, fit
-from smsquest_cli.views.words import ARROWS
+from smsquest_cli.views.words import ARROWS, troubles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -163,13 +163,9 @@ def table_lines(
 
 def counts(totals: Totals) -> list[str]:
     """``2 in``, ``1 out`` and what else there was."""
-    rest = (
-        (totals.failed, "failed"),
-        (totals.problems, "problem" if totals.problems == 1 else "problems"),
-        (totals.rejected, "rejected"),
-    )
-    told = [f"{count} {word}" for count, word in rest if count]
-    return [f"{totals.inbound} in", f"{totals.outbound} out", *told]
+    sums = [f"{totals.inbound} in", f"{totals.outbound} out"]
+    rejected = [f"{totals.rejected} rejected"] if totals.rejected else []
+    return [*sums, *troubles(totals.failed, totals.problems), *rejected]
 
 
 def footer(left: Sequence[str], hint: str, width: int) -> Text:

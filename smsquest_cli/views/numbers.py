@@ -21,6 +21,10 @@ API: Final = {
 }
 
 
+NOTE: Final = 20  # columns; its words can stand below each other, a URL cannot be divided well
+WHOLE: Final = 10_000
+
+
 def show_numbers(
     account: Sequence[tuple[str, str]], found: Sequence[Listed], output: Output
 ) -> None:
@@ -37,16 +41,19 @@ def show_numbers(
     from rich.table import Table
     from rich.text import Text
 
+    screen = console.console_for(sys.stdout)
+    if not screen.is_terminal:
+        screen.width = WHOLE  # whoever reads on is to find each URL in one piece
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("Number", no_wrap=True)
     table.add_column("Name", overflow="fold")
     table.add_column("SMS webhook now", overflow="fold")
-    table.add_column("Note", overflow="fold")
+    table.add_column("Note", overflow="fold", max_width=max(NOTE, screen.width // 4))
     for one in found:
         number = one.route.number
         cells = (number.phone_number, number.name, one.webhook, one.note)
         table.add_row(*(Text(printable(cell)) for cell in cells))
-    console.console_for(sys.stdout).print(table)
+    screen.print(table)
 
 
 def show_change(change: Change, output: Output, *, made: bool, dry: bool = False) -> None:

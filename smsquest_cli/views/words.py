@@ -55,14 +55,20 @@ def outcome(row: Row) -> str:
     return printable(words) + (" !" if row.failed else "")
 
 
+def troubles(failed: int, problems: int) -> list[str]:
+    """``1 failed``, ``2 problems``: what there was of them."""
+    told = ((failed, "failed"), (problems, "problem" if problems == 1 else "problems"))
+    return [f"{count} {word}" for count, word in told if count]
+
+
 def closing(inbox: Inbox, stopped: Stopped, *, pointed: bool) -> Iterator[tuple[str, bool]]:
     """What is said when a run has stopped, and whether it is bad.
 
     First the sums, then each message with its whole SID, ready to be copied.
     """
-    failed = f", {inbox.totals.failed} failed" if inbox.totals.failed else ""
-    sums = f"stopped. {stopped.inbound} in, {stopped.outbound} out{failed}."
-    yield f"{sums} {_put_back(stopped, pointed=pointed)}", stopped.restored is False
+    sums = [f"{stopped.inbound} in", f"{stopped.outbound} out"]
+    told = ", ".join([*sums, *troubles(inbox.totals.failed, stopped.problems)])
+    yield f"stopped. {told}. {_put_back(stopped, pointed=pointed)}", stopped.restored is False
     rows = inbox.rows
     for row in rows[-MOST:]:
         start = f"{ARROWS[row.direction]} {row.sid or '-':<34}  {row.peer:<12}"
