@@ -423,7 +423,7 @@ def test_the_end_leaves_the_table_and_says_what_came_of_it():
         screen.show(*exchange(statuses=("queued", "failed"), code=21610), stopped())
     lines = screen.lines
 
-    assert lines[-4].startswith(" 1 in · 1 out · 1 failed  ")
+    assert lines[-4] == " 1 in · 1 out · 1 failed"
     assert lines[-3:] == [
         "stopped. 1 in, 1 out, 1 failed. Nothing outside this computer changed.",
         f"← {sid(0)}  {PHONE}  answered 200",

@@ -109,20 +109,23 @@ class Table:
         else:
             self._unsaid += 1
 
-    def _draw(self) -> None:
-        """Draw the table, and what is to stand above it, in one go."""
+    def _draw(self, *, last: bool = False) -> None:
+        """Draw the table, and what is to stand above it, in one go.
+
+        The *last* one no longer says how to stop.
+        """
         self._live = True
         if self._unsaid:
             self._above.append(Text(f"+{self._unsaid} more: smsquest log --type problem"))
         width, height = self._out.size
         lines = table_lines(self._inbox, width=width, height=max(height - 3, 3))
-        hint = self._header.footer_hint if self._header else ""
+        hint = self._header.footer_hint if self._header and not last else ""
         self._canvas.draw([*lines, footer(counts(self._inbox.totals), hint, width)], self._above)
         self._above, self._unsaid, self._changed = [], 0, False
 
     def _stop(self) -> None:
         """Leave the table as it now is on the screen, the cursor visible below it."""
-        if self._live and self._changed:
-            self._draw()
+        if self._live:
+            self._draw(last=True)
         self._canvas.leave()
         self._live = False
