@@ -176,6 +176,12 @@ def say(line: str) -> None:
     _talk(printable(line))
 
 
+def begin_line() -> None:
+    """Begin a new line on a terminal, which may have written its ^C into this one."""
+    if sys.stderr.isatty():
+        _write(sys.stderr, "")
+
+
 def write_line(line: str) -> None:
     """One line of the result, on standard output; it is flushed."""
     _write(sys.stdout, line)

@@ -111,9 +111,9 @@ class PretendTwilio:
         """A gateway to the account that waits between its tries for no time."""
         return self.connected(self.settings(**environment), timeout=timeout, in_process=in_process)
 
-    def connected(self, settings, *, timeout=5.0, in_process=True):
+    def connected(self, settings, *, timeout=5.0, in_process=True, **options):
         """A gateway with these *settings*, through no socket if *in_process*."""
-        gateway = TwilioGateway(settings, timeout=timeout, pause=self.pauses.append)
+        gateway = TwilioGateway(settings, timeout=timeout, pause=self.pauses.append, **options)
         if in_process:
             gateway._http._session.mount("http://", InProcess(self._app))
         self._gateways.append(gateway)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from pretend_twilio import pretend_twilio
 
+from smsquest_cli import patience
 from smsquest_cli.diagnosis import route_of
 from smsquest_cli.journal import Entry, Journal
 from smsquest_cli.pointing import Manner, Pointing, pointed_at, restore
@@ -577,6 +578,22 @@ def test_a_request_that_hangs_holds_nobody(gateway, point, twilio, journal):
     assert time.monotonic() - started < 5
     assert journal.entries()
     assert twilio.account.numbers
+
+
+def test_who_waits_for_the_restoring_is_told(gateway, point, told, monkeypatch):
+    """After Ctrl-C a silent screen would make people press it again."""
+    monkeypatch.setattr(patience, "SECONDS", 0.001)
+    said, heard = [], threading.Event()
+
+    def hear(line):
+        said.append(line)
+        heard.set()
+
+    with point(manner=Manner(tell=told, say=hear, patience=20)):
+        gateway.before = lambda _name: heard.wait(10)
+
+    assert said == [f"restoring {NUMBER} …"]
+    assert told.words == ["pointed", "restored"]
 
 
 def test_somebody_who_gives_up_does_not_wait(gateway, point, told, journal):

@@ -394,6 +394,7 @@ def test_at_no_moment_of_the_start_is_a_number_left_without_a_journal(
     assert len(seen) >= step
     if number == signal.SIGINT:
         assert (code, twilio.number.sms_url) == (130, OLD)
+        assert listener.stderr.endswith("nothing changed.\n")
     elif twilio.number.sms_url != OLD:
         (journal,) = (home / "journal").glob("PN*.json")
         assert json.loads(journal.read_text())["original"]["sms_url"] == OLD

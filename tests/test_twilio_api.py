@@ -12,6 +12,7 @@ import requests
 from ports import closed_port
 from pretend_twilio import pretend_twilio, served
 
+from smsquest_cli import patience
 from smsquest_cli.credentials import RestCredentials, Secret
 from smsquest_cli.problems import CredentialsError, NumberError, TwilioRefusedError
 from smsquest_cli.sandbox import ACCOUNT_SID, NUMBER, PHONE
@@ -406,6 +407,22 @@ def test_no_answer_in_time(twilio):
     problem = refused(gateway.numbers)
 
     assert (problem.id, "no answer in 0.2 s" in problem.line) == ("W2", True)
+
+
+def test_who_waits_for_twilio_is_told_for_what(twilio, monkeypatch):
+    """A silent screen would look like a hanging program."""
+    monkeypatch.setattr(patience, "SECONDS", 0.001)
+    told = []
+
+    def hear(line):
+        told.append(line)
+        twilio.faults.clear()  # which answers now
+
+    twilio.faults.add("GET", "Numbers", status="timeout")
+    with TwilioGateway(twilio.settings(), say=hear) as gateway:
+        assert gateway.numbers()
+
+    assert told == ["waiting for Twilio to list the phone numbers …"]
 
 
 def test_nobody_listens():

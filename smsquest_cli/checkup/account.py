@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from smsquest_cli import wire
+from smsquest_cli import console, wire
 from smsquest_cli.checkup.checks import Check, trouble
 from smsquest_cli.credentials import masked
 from smsquest_cli.diagnosis import Route, choose_number, route_of, titled
@@ -37,7 +37,7 @@ def account_checks(
 ) -> Iterator[Check]:
     """Each of these checks; where one cannot be made the reason is one that was told before."""
     try:
-        gateway = TwilioGateway(settings)
+        gateway = TwilioGateway(settings, say=console.say)
     except CredentialsError as err:
         yield _none(err, settings)
         yield from _skipped("no credentials")

@@ -158,6 +158,7 @@ def run(arguments: Sequence[str]) -> int:
     except console.DeclinedError:
         return NumberError.exit_code
     except KeyboardInterrupt:
+        console.begin_line()
         return 130
     except console.ReaderGoneError:
         return 0

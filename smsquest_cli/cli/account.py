@@ -69,6 +69,7 @@ class Account:
 
     def twilio(self) -> TwilioGateway:
         """Twilio's API for this account; raises `CredentialsError`."""
+        from smsquest_cli import console
         from smsquest_cli.twilio_api import TwilioGateway
 
-        return TwilioGateway(self.settings)
+        return TwilioGateway(self.settings, say=console.say)

@@ -198,7 +198,6 @@ class Task:
         """Put back what the journal holds; exit 9 where that cannot be done."""
         from smsquest_cli import console
         from smsquest_cli.configuring import Outcome, put_back, waiting
-        from smsquest_cli.twilio_api import TwilioGateway
         from smsquest_cli.views.numbers import by_hand, show_outcomes
 
         try:
@@ -213,7 +212,7 @@ class Task:
         if self.dry_run:
             show_outcomes([Outcome(entry=one, outcome="planned") for one in entries], self.output)
             return
-        outcomes = list(put_back(lambda: TwilioGateway(settings), journal, entries, tell=_tell))
+        outcomes = list(put_back(lambda: _connected(settings), journal, entries, tell=_tell))
         show_outcomes(outcomes, self.output)
         failed = [one for one in outcomes if one.error is not None]
         for one in failed:
@@ -240,9 +239,10 @@ class Task:
 
 
 def _connected(settings: Settings) -> TwilioGateway:
+    from smsquest_cli import console
     from smsquest_cli.twilio_api import TwilioGateway
 
-    return TwilioGateway(settings)
+    return TwilioGateway(settings, say=console.say)
 
 
 def _in_a_sandbox(settings: Settings) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from smsquest_cli.credentials import masked
 from smsquest_cli.journal import Entry
+from smsquest_cli.patience import unless_quick
 from smsquest_cli.pointing import fields
 from smsquest_cli.pointing.news import News
 from smsquest_cli.problems import (
@@ -44,11 +45,13 @@ READS: Final = 3  # of what was just written, in case Twilio is a moment behind 
 class Manner:
     """How to go about it.
 
-    *tell* is given what happens, to be recorded and shown. *give_up* is asked while a number is
+    *tell* is given what happens, to be recorded and shown; *say* is told what is waited for when
+    putting back takes longer than a second. *give_up* is asked while a number is
     being put back: somebody may not want to wait any longer.
     """
 
     tell: Callable[[Event], object] = lambda _event: None
+    say: Callable[[str], object] = lambda _line: None
     give_up: Callable[[], bool] = lambda: False
     patience: float = PATIENCE
     pause: float = 0.5
@@ -160,7 +163,8 @@ class Pointing:
             self._news.tell()
             return
         self.restored = False
-        outcome = self._patiently()
+        with unless_quick(lambda: self._manner.say(f"restoring {self._held.number} …")):
+            outcome = self._patiently()
         if outcome == "restored":
             self.restored = True
             self._news.happened("restored", self._held, self.original_url)

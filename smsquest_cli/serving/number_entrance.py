@@ -12,6 +12,7 @@ from smsquest_cli import console, events
 from smsquest_cli.diagnosis import choose_number, concern_about, menu, route_of
 from smsquest_cli.journal import Journal
 from smsquest_cli.messages import OPT_OUT_KEYWORDS
+from smsquest_cli.patience import unless_quick
 from smsquest_cli.pointing import Manner, Pointing, pointed_at
 from smsquest_cli.problems import LocalError, TunnelError, TwilioRefusedError
 from smsquest_cli.segments import segment
@@ -66,7 +67,7 @@ class NumberEntrance(Entrance):
         self._keep = keep
         self._yes = yes
         self._backfill = backfill
-        self._gateway = TwilioGateway(settings)
+        self._gateway = TwilioGateway(settings, say=console.say)
         self._journal = Journal(settings.home)
         self._route: Route | None = None
         self._pointing: Pointing | None = None
@@ -127,14 +128,17 @@ class NumberEntrance(Entrance):
         moved(self.base_url)
         # A tunnel that was opened just now may need a moment; one that was there does not.
         patience = NEW_TUNNEL_SECONDS if self._given is None else GIVEN_URL_SECONDS
-        self._ms = self_test(self.base_url, self._run_id, timeout=patience)
+        with unless_quick(lambda: console.say(f"waiting for {self.base_url} to lead here …")):
+            self._ms = self_test(self.base_url, self._run_id, timeout=patience)
         self.record(events.Tunnel(ts=datetime.now(UTC), state="up", url=self.base_url))
 
     def point(self, undone: ExitStack) -> None:
         """Point the number here; it is put back when *undone* is."""
         assert self._route is not None
         undone.callback(self._remember)
-        manner = Manner(tell=self.record, give_up=lambda: self._signals >= GIVE_UP_COUNT)
+        manner = Manner(
+            tell=self.record, say=console.say, give_up=lambda: self._signals >= GIVE_UP_COUNT
+        )
         self._pointing = undone.enter_context(
             pointed_at(
                 self._gateway,

@@ -123,6 +123,9 @@ class Session:
                 code = self._signals.exit_code
                 if self._view is not None and self._signals.reason == "interrupt":
                     code = 0  # Ctrl-C of a run that put everything back is its normal end
+                if self._view is None and self._entrance.restored is not False:
+                    console.begin_line()
+                    console.say("nothing changed.")
             except SmsquestError as err:
                 code, told = err.exit_code, err.id
                 if isinstance(err, TunnelError):

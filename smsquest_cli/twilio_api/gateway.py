@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar
 
+from smsquest_cli.patience import unless_quick
 from smsquest_cli.problems import CredentialsError, TwilioRefusedError
 from smsquest_cli.twilio_api.refusals import NOT_FOUND, problem_of
 from smsquest_cli.twilio_api.values import (
@@ -54,11 +55,16 @@ class TwilioGateway:
         *,
         timeout: float = 10.0,
         pause: Callable[[float], object] | None = None,
+        say: Callable[[str], object] = lambda _line: None,
     ) -> None:
-        """Raises `CredentialsError` where there is nothing to log in with."""
+        """Raises `CredentialsError` where there is nothing to log in with.
+
+        *say* is told what the main thread waits for when Twilio takes longer than a second.
+        """
         self.login = settings.rest_credentials()
         self._timeout = timeout
         self._pause = pause or threading.Event().wait
+        self._say = say
 
     def __enter__(self) -> Self:
         return self
@@ -266,7 +272,8 @@ class TwilioGateway:
         from smsquest_cli.twilio_api.http import BusyError, NoAnswerError, RefusalError, plain
 
         try:
-            yield
+            with unless_quick(lambda: self._say(f"waiting for Twilio to {action} …")):
+                yield
         except RefusalError as err:
             raise problem_of(
                 err, self.login, action=action, permission=permission, **about

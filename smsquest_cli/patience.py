@@ -1,0 +1,30 @@
+"""Saying what is waited for, where it takes long."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+SECONDS: Final = 1.0  # from then on a silent screen looks like a hanging program
+
+
+@contextmanager
+def unless_quick(tell: Callable[[], object]) -> Iterator[None]:
+    """Call *tell* once, from another thread, if the block takes longer than a second.
+
+    Only the main thread's blocks are waited for by somebody; with others nothing is told.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    timer = threading.Timer(SECONDS, tell)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
