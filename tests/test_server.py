@@ -542,6 +542,28 @@ def stopped_in(listening, app, *, before):
         return time.monotonic() - started
 
 
+def test_a_connection_lasts_for_hours_and_longer_than_tunnels_keep_theirs(monkeypatch):
+    """A request that meets a closing connection is lost: ngrok keeps an idle one for 90 s."""
+    real, passed = time.time, 0
+    monkeypatch.setattr(time, "time", lambda: real() + passed)
+
+    def somebody_else_comes(listening):  # the server looks at idle connections then
+        with connected(listening) as client:
+            client.send(request())
+            assert client.answer()[0] == 200
+
+    with serving(quick=Lane()) as listening, connected(listening) as kept:
+        for _ in range(60):
+            passed += 120
+            somebody_else_comes(listening)
+            kept.send(request("POST", "/quick", b"x"))
+            assert kept.answer() == (200, b"hello")
+
+        passed += 1000
+        somebody_else_comes(listening)
+        assert kept.is_closed()
+
+
 def test_it_stops_at_once_with_idle_and_half_open_connections():
     """Kept connections, half a request, a client that reads nothing: none holds it up."""
     listening = bind(0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlsplit
@@ -11,7 +10,6 @@ import pytest
 from twilio.base.exceptions import TwilioRestException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 from smsquest_cli.sandbox import NUMBER, PHONE
 
@@ -81,26 +79,6 @@ class App:
     def at(self, path: str) -> list[Received]:
         """What came to *path*."""
         return [one for one in self.received if one.path == path]
-
-
-class _Quiet(WSGIRequestHandler):
-    def log_request(self, *_args):
-        pass
-
-
-@contextmanager
-def served(app):
-    """The origin at which *app* answers real HTTP."""
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Quiet)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 class RedirectedClient(TwilioHttpClient):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from apps import URL, App, sdk, served
+from apps import URL, App, sdk
+from pretend_twilio import served
 
 from smsquest_cli.sandbox import ACCOUNT_SID, AUTH_TOKEN, Sandbox, to_wsgi
 

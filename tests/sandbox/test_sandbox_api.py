@@ -6,7 +6,8 @@ import json
 
 import pytest
 import requests
-from apps import refused, sdk, send, served
+from apps import refused, sdk, send
+from pretend_twilio import served
 from twilio.base.exceptions import TwilioException
 
 from smsquest_cli.sandbox import (

@@ -5,7 +5,8 @@ from __future__ import annotations
 from urllib.parse import parse_qsl
 
 import pytest
-from apps import EMPTY, URL, App, alerts, saying, served, states
+from apps import EMPTY, URL, App, alerts, saying, states
+from pretend_twilio import served
 from twilio.request_validator import RequestValidator
 
 from smsquest_cli.problems import NumberError

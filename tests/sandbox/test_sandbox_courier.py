@@ -7,9 +7,10 @@ import threading
 from urllib.parse import parse_qsl
 
 import pytest
-from apps import App, served
+from apps import App
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pretend_twilio import served
 from twilio.request_validator import RequestValidator
 
 from smsquest_cli.sandbox import to_wsgi

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import requests
-from apps import refused, sdk, send, served
+from apps import refused, sdk, send
+from pretend_twilio import served
 
 from smsquest_cli.sandbox import (
     ACCOUNT_SID,
