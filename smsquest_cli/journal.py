@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from smsquest_cli import processes
 from smsquest_cli.events import Problem
+from smsquest_cli.files import NO_LINK, sync_folder, write_private
 from smsquest_cli.problems import LocalError, NumberError
 from smsquest_cli.webhook_urls import described
 
@@ -46,7 +47,6 @@ FIELDS: Final[Mapping[str, Mapping[str, type]]] = {
     },
 }
 SET: Final = "set"  # the outcome of what was changed for good, by somebody who wanted it
-_NO_LINK: Final = getattr(os, "O_NOFOLLOW", 0)  # Windows has none
 _SID: Final = re.compile(r"(PN|MG)[0-9A-Za-z]{1,64}")
 
 
@@ -167,7 +167,7 @@ class Journal:
                 return False
             if present is None and path.exists():  # unreadable: kept for whoever wants to look
                 path.replace(path.with_suffix(".damaged"))
-            _write(path, _to_text(_to_json(entry)))
+            write_private(path, _to_text(_to_json(entry)), durable=True)
         return True
 
     def refuse_live(self, entry: Entry) -> None:
@@ -186,7 +186,7 @@ class Journal:
         with self._alone():
             if _read(self._path(entry.sid)) == entry:
                 self._path(entry.sid).unlink()
-                _sync_folder(self.folder)
+                sync_folder(self.folder)
 
     def archive(self, entry: Entry, outcome: str) -> None:
         """Set *entry* aside with its *outcome*: it is not to be put back any more."""
@@ -194,10 +194,10 @@ class Journal:
         with self._alone():
             path.parent.mkdir(mode=0o700, exist_ok=True)
             archived = {**_to_json(entry), "outcome": outcome, "archived": self._now().isoformat()}
-            _write(path, _to_text(archived))
+            write_private(path, _to_text(archived), durable=True)
             if _read(self._path(entry.sid)) == entry:
                 self._path(entry.sid).unlink()
-                _sync_folder(self.folder)
+                sync_folder(self.folder)
 
     # What was changed for good, and can still be undone
 
@@ -213,9 +213,9 @@ class Journal:
     def revive(self, entry: Entry) -> None:
         """Take *entry* out of the archive, as one that waits to be put back."""
         with self._alone():
-            _write(self._path(entry.sid), _to_text(_to_json(entry)))
+            write_private(self._path(entry.sid), _to_text(_to_json(entry)), durable=True)
             self._archived(entry).unlink(missing_ok=True)
-            _sync_folder(self.folder)
+            sync_folder(self.folder)
 
     # Files
 
@@ -235,7 +235,7 @@ class Journal:
         """Hold the journal against other processes; raises `LocalError` (L4) for `OSError`."""
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT | _NO_LINK, 0o600)
+            handle = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT | NO_LINK, 0o600)
             try:
                 _lock(handle)
                 yield
@@ -244,29 +244,6 @@ class Journal:
         except OSError as err:
             reason = (err.strerror or str(err)).lower()
             raise LocalError("L4", path=self.folder, reason=reason) from err
-
-
-def _write(path: Path, text: str) -> None:
-    """Write *text* to *path* so that it survives whatever happens next: all of it or nothing."""
-    scratch = path.with_suffix(".new")
-    handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _NO_LINK, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    scratch.replace(path)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make what happened in *folder* durable, where the system has a way to say so."""
-    if sys.platform == "win32":  # pragma: no cover - there is none
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 if sys.platform == "win32":  # pragma: no cover - no such machine in CI

@@ -7,13 +7,13 @@ file of a run that was killed is recognised by its process and removed by whoeve
 from __future__ import annotations
 
 import json
-import os
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from smsquest_cli import processes
 from smsquest_cli.events import Ready, from_record, to_record
+from smsquest_cli.files import write_private
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,12 +81,3 @@ def _run(content: dict[str, object]) -> Run:
     ):
         raise TypeError("not a run")
     return Run(run_id, ready, store, token)
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write *text* to *path* at once and for this user only: readers see all of it or nothing."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    scratch.replace(path)

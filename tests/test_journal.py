@@ -118,6 +118,7 @@ def test_a_crash_while_writing_leaves_what_was_there(journal, entry, monkeypatch
 
     assert journal.entry(PN) == entry
     assert journal.damaged() == []
+    assert {path.name for path in journal.folder.iterdir()} == {f"{PN}.json", ".lock"}
 
 
 def _full_disk(*_arguments):
@@ -319,12 +320,12 @@ def test_a_sid_is_not_a_path(journal, sid):
         journal.entry(sid)
 
 
-@pytest.mark.parametrize("name", [f"{PN}.new", ".lock"])
+@pytest.mark.parametrize("name", [f".{PN}.json.{{pid}}", ".lock"])
 def test_a_link_is_not_followed(journal, entry, tmp_path, name):
     """Whoever may write into the folder cannot have another file of ours overwritten."""
     (tmp_path / "precious").write_text("mine")
     journal.folder.mkdir(parents=True)
-    (journal.folder / name).symlink_to(tmp_path / "precious")
+    (journal.folder / name.format(pid=os.getpid())).symlink_to(tmp_path / "precious")
 
     with pytest.raises(LocalError, match="L4"):
         journal.write(entry, replacing=None)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from smsquest_cli.eventlog.queries import RARE
 from smsquest_cli.eventlog.rows import since_epoch
+from smsquest_cli.files import NO_LINK
 from smsquest_cli.problems import LocalError
 
 if TYPE_CHECKING:
@@ -166,8 +167,7 @@ def _refuse_symlink(path: Path, part: Path) -> None:
 def _make_private(path: Path) -> int:
     """See to it that *path* is a file for this user only; its inode."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-    handle = os.open(path, flags, 0o600)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | NO_LINK, 0o600)
     try:
         if hasattr(os, "fchmod"):
             os.fchmod(handle, 0o600)

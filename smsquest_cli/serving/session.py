@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Final
 
 from smsquest_cli import console, events
 from smsquest_cli.eventlog import Entry
+from smsquest_cli.files import write_private
 from smsquest_cli.problems import ExpectationError, LocalError, SmsquestError, TunnelError
-from smsquest_cli.runs import Run, announced, write_private
+from smsquest_cli.runs import Run, announced
 from smsquest_cli.server import bind, later
 from smsquest_cli.signals import Signals, Stopped
 from smsquest_cli.views import make_view

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from smsquest_cli.files import write_private
 from smsquest_cli.problems import TunnelError
-from smsquest_cli.runs import write_private
 
 # Version 3 of the file wants an ``agent``. No requests are kept for the agent's page: it would
 # show the texts of messages to every user of this computer.

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from smsquest_cli import processes
-from smsquest_cli.runs import write_private
+from smsquest_cli.files import write_private
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

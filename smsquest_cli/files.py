@@ -1,0 +1,52 @@
+"""Files of ours: for this user only, whole or not at all, and on the disk where that counts."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NO_LINK: Final = getattr(os, "O_NOFOLLOW", 0)  # Windows has none
+
+
+def write_private(path: Path, text: str, *, durable: bool = False) -> None:
+    """Write *text* to *path* for this user only; readers see all of it or what was there before.
+
+    If *durable* it is so after a power cut too. Raises `OSError`.
+    """
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | NO_LINK, 0o600)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        scratch.replace(path)
+    except BaseException:
+        scratch.unlink(missing_ok=True)
+        raise
+    if durable:
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make which files there are in *folder* durable, where the system has a way to say so."""
+    if sys.platform == "win32":  # pragma: no cover - there is none
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_content(handle: int) -> None:
+    """Wait until what was written to the file behind *handle* is on the disk; raises `OSError`."""
+    if hasattr(os, "fdatasync"):
+        os.fdatasync(handle)
+    else:  # pragma: no cover - macOS and Windows
+        os.fsync(handle)
