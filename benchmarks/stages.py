@@ -1,7 +1,7 @@
 """Where each microsecond of a webhook goes: ``python benchmarks/stages.py``.
 
 The stages of a message on its way through smsquest, each over the same signed messages in one
-process and one thread: nothing waits for a client. The commit waits for the disk.
+process and one thread: nothing waits for a client. The last one waits for the disk.
 """
 
 from __future__ import annotations

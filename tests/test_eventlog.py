@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sqlite3
@@ -21,7 +22,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from smsquest_cli.eventlog import Entry, database, open_log, queries
+from smsquest_cli.eventlog import Entry, database, open_log, queries, sqlite_log
 from smsquest_cli.events import (
     Inbound,
     MessageState,
@@ -660,6 +661,79 @@ def test_what_was_not_recorded_is_not_remembered(log):
     assert not sent.duplicate
 
 
+class SlowDisk:
+    """A disk that confirms nothing until it is `released`; counts how often it was asked."""
+
+    def __init__(self):
+        self.asked, self.released = [], threading.Event()
+        self.busy = threading.Event()
+
+    def sync(self, handle):
+        self.asked.append(os.fstat(handle))
+        self.busy.set()
+        assert self.released.wait(20)
+
+
+@pytest.fixture
+def disk(monkeypatch):
+    disk = SlowDisk()
+    monkeypatch.setattr(sqlite_log, "sync_content", disk.sync)
+    yield disk
+    disk.released.set()
+
+
+def test_synced_is_what_the_disk_has_confirmed(path, log, disk):
+    """The file that commits go to is synced, once for each time that something is new."""
+    disk.released.set()
+    log.append(Entry(inbound()))
+    assert disk.asked == []
+
+    log.sync()
+    log.sync()
+
+    (asked,) = disk.asked
+    assert os.path.samestat(asked, Path(f"{path}-wal").stat())
+    log.append(Entry(inbound()))
+    log.sync()
+    assert len(disk.asked) == 2
+
+
+def test_nobody_who_appends_or_reads_waits_for_the_disk(log, disk):
+    """Only who asks for it waits; what came meanwhile shares the next wait."""
+    log.append(Entry(inbound()))
+    first = threading.Thread(target=log.sync)
+    first.start()
+    assert disk.busy.wait(20)
+
+    log.append(*[Entry(inbound(f"SM{number}")) for number in range(5)])
+    assert len(events_of(log)) == 6
+    others = [threading.Thread(target=log.sync) for _ in range(5)]
+    for other in others:
+        other.start()
+    disk.released.set()
+    for thread in (first, *others):
+        thread.join(20)
+
+    assert len(disk.asked) == 2
+
+
+@pytest.mark.parametrize(("error", "id_"), [(errno.ENOSPC, "L3"), (errno.EIO, "L1")])
+def test_a_disk_that_refuses_is_said_and_stops_whoever_waits(log, monkeypatch, error, id_):
+    """What is not on the disk is not confirmed, and the run learns of it."""
+
+    def refuse(_handle):
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(sqlite_log, "sync_content", refuse)
+    log.append(Entry(inbound()))
+
+    for _ in range(2):
+        with pytest.raises(LocalError, match=id_):
+            log.sync()
+    with pytest.raises(LocalError, match=id_):
+        log.wait(log.head(), 5)
+
+
 def test_a_locked_log_is_said(path, monkeypatch):
     """Another program that keeps the file locked is the reason given, before Twilio gives up."""
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
@@ -700,6 +774,7 @@ def test_a_closed_log_takes_nothing(log):
 
     with pytest.raises(LocalError, match="L1"):
         log.append(Entry(inbound()))
+    log.close()  # again, by whoever also thinks of it
 
 
 def test_an_event_that_is_none_harms_no_other(log):
@@ -750,7 +825,7 @@ def test_a_log_that_grew_too_big_loses_its_oldest(path, monkeypatch):
 
 
 def test_threads_append_together_and_nothing_is_lost(log):
-    """Many threads at once share commits; each gets its own events back, numbered once."""
+    """Many threads at once: each gets its own events back, numbered once."""
     results = []
 
     def work(thread):
@@ -773,7 +848,7 @@ def test_threads_append_together_and_nothing_is_lost(log):
     )
 
 
-def test_a_failure_is_told_to_every_thread_that_shares_it(log):
+def test_a_failure_is_told_to_every_thread(log):
     """Nobody believes to be recorded who is not."""
     log._writer.execute("PRAGMA query_only = 1")
     failed = []

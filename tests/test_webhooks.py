@@ -643,6 +643,38 @@ def test_a_message_is_safe_before_it_is_answered(log, way):
     assert app.requests[0].header("authorization") == "Basic eA=="
 
 
+@pytest.mark.parametrize("target", ["/sms", "/status"])
+@pytest.mark.parametrize("answerer", [None, App])
+def test_nothing_is_confirmed_before_it_is_on_the_disk(log, way, monkeypatch, answerer, target):
+    """After a power cut all is there that Twilio was told we have, whoever answers it."""
+    order, sync = [], log.sync
+    reached, released = threading.Event(), threading.Event()
+
+    def slow_disk():
+        order.append(next(stored.event.type for stored in log.read(0).events))
+        reached.set()
+        assert released.wait(20)
+        sync()
+        order.append("on disk")
+
+    monkeypatch.setattr(log, "sync", slow_disk)
+    form = STATUS if target == "/status" else FORM
+
+    def post():
+        door.post(target, form)
+        order.append("answered")
+
+    with opened(log, answerer and answerer(log), **way) as door:
+        client = threading.Thread(target=post)
+        client.start()
+        assert reached.wait(20)
+        client.join(0.05)
+        released.set()
+        client.join(20)
+
+    assert order == ["status" if target == "/status" else "inbound", "on disk", "answered"]
+
+
 def test_what_an_app_answered_is_not_confirmed_unless_it_is_recorded(log, way):
     """A full disk: the app was asked, and Twilio hears 503 all the same."""
     with opened(log, App(log), **way) as door:

@@ -1,7 +1,8 @@
 """The event log: everything that happened, in the order in which it was recorded.
 
 One writer path, many readers: whoever shows or waits reads with a cursor, in this process or in
-another. An append is durable when it returns. The default is a SQLite file (`sqlite_log`).
+another. What was appended outlives the process, and what was synced a power cut. The default is a
+SQLite file (`sqlite_log`).
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import stat
@@ -28,11 +29,6 @@ KEEP_EVENTS: Final = 10_000  # which stay however old a wrong clock makes them
 PRUNE_AT_ONCE: Final = 5_000
 PRUNE_SECONDS: Final = 0.5  # a start is not to be kept waiting
 CHECK_BYTES: Final = 16 << 20  # up to here a whole check costs no time that anybody notices
-
-# In WAL mode FULL syncs at every commit: what was answered survives a power cut too. With NORMAL
-# it outlives the process, and a power cut may take the newest.
-DURABLE: Final = "PRAGMA synchronous = FULL"
-SWIFT: Final = "PRAGMA synchronous = NORMAL"
 
 APPLICATION_ID: Final = 0x736D7371  # "smsq": a database of another program is left alone
 
@@ -65,6 +61,7 @@ MIGRATIONS: Final = (
 
 _DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _REASONS: Final = {
     **dict.fromkeys(_DAMAGE, "it is damaged"),
     **dict.fromkeys(_BUSY, "another program keeps it locked"),
@@ -117,7 +114,9 @@ def connect(path: Path) -> sqlite3.Connection:
         path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
     try:
-        connection.execute(DURABLE)
+        # In WAL mode a commit outlives the process then; a power cut may take the newest, unless
+        # they are synced. The file is whole in any case.
+        connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA temp_store = MEMORY")
     except sqlite3.Error:
         connection.close()
@@ -136,6 +135,8 @@ def errors_of(path: Path) -> Iterator[None]:
             raise LocalError("L3", path=path) from err
         raise LocalError("L1", path=path, reason=_REASONS.get(code, str(err))) from err
     except OSError as err:
+        if err.errno in _FULL:
+            raise LocalError("L3", path=path) from err
         raise LocalError("L1", path=path, reason=err.strerror or str(err)) from err
 
 

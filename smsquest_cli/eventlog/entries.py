@@ -47,13 +47,18 @@ class EventLog(Protocol):
     def notes(self) -> tuple[Problem, ...]:
         """What had to be done to open the log (L2); it is recorded too."""
 
-    def append(self, *entries: Entry, durable: bool = True) -> tuple[Event, ...]:
+    def append(self, *entries: Entry) -> tuple[Event, ...]:
         """Record *entries* together and return their events as recorded.
 
-        They outlive this process from then on, and a power cut too if *durable*; if not, that waits
-        for the next append that is. A message or callback that is already known is recorded as a
-        ``duplicate``; a status is told what the message counted as before and counts as now. Raises
-        `LocalError`.
+        They outlive this process from then on. A message or callback that is already known is
+        recorded as a ``duplicate``; a status is told what the message counted as before and counts
+        as now. Raises `LocalError`.
+        """
+
+    def sync(self) -> None:
+        """Wait until all that is recorded by now would outlive a power cut too.
+
+        Raises `LocalError`.
         """
 
     def read(

@@ -1,27 +1,21 @@
-"""The event log in a SQLite file: one transaction for all that threads append at once.
+"""The event log in a SQLite file.
 
-A commit waits for the disk. Whoever appends while one is under way queues up, and the next commit
-takes all of them: under load the disk is waited for once for many messages, and a single message
-never waits for others.
+An append is one transaction. It hands its pages to the system, and they outlive this process from
+then on. To outlive a power cut they have to reach the disk: `SqliteLog.sync` waits for that, once
+for all that was appended meanwhile, and holds up nobody who appends or reads.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 import time
-from collections import deque
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from smsquest_cli.eventlog import queries
-from smsquest_cli.eventlog.database import (
-    DURABLE,
-    SWIFT,
-    connect,
-    errors_of,
-    open_database,
-    transaction,
-)
+from smsquest_cli.eventlog.database import connect, errors_of, open_database, transaction
 from smsquest_cli.eventlog.entries import Batch, Entry, Stored
 from smsquest_cli.eventlog.known import Known
 from smsquest_cli.eventlog.rows import (
@@ -35,12 +29,12 @@ from smsquest_cli.eventlog.rows import (
     subject,
 )
 from smsquest_cli.events import Problem
+from smsquest_cli.files import NO_LINK, sync_content, sync_folder
 from smsquest_cli.problems import LocalError
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Collection
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
     from typing import Self
 
@@ -51,33 +45,8 @@ if TYPE_CHECKING:
 POLL_SECONDS: Final = 0.1  # how soon a reader learns of what another process recorded
 SIGNAL_SECONDS: Final = 0.25  # how soon a signal is seen that came to another thread
 KEEP_KNOWN: Final = 4096
-CLOSE_SECONDS: Final = 10.0
 
 _INSERT: Final = f"INSERT INTO events ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
-
-
-class _Pending:
-    """What one thread wants recorded; it waits until somebody has done so, or told it to."""
-
-    __slots__ = ("_turn", "durable", "entries", "error", "events")
-
-    def __init__(self, entries: tuple[Entry, ...], *, durable: bool) -> None:
-        self.entries = entries
-        self.durable = durable
-        self.events: tuple[Event, ...] | None = None
-        self.error: BaseException | None = None
-        self._turn = threading.Lock()
-        self._turn.acquire()
-
-    @property
-    def done(self) -> bool:
-        return self.events is not None or self.error is not None
-
-    def wait(self) -> None:
-        self._turn.acquire()
-
-    def wake(self) -> None:
-        self._turn.release()
 
 
 class SqliteLog:
@@ -90,14 +59,15 @@ class SqliteLog:
         self._run = run
         self._notes: tuple[Problem, ...] = ()
 
-        self._writer = writer  # used by whoever leads
-        self._durable = True  # as it was opened
-        self._queue: deque[_Pending] = deque()
-        self._queued = threading.Condition()
-        self._leading = False
-        self._closed = False
+        self._writer = writer
+        self._writing = threading.Lock()
+        self._appended = 0  # how often
         self._known: dict[str, Known] = {}
         self._known_version = -1
+
+        self._wal = os.open(f"{path}-wal", os.O_RDWR | NO_LINK)  # where commits go
+        self._syncing = threading.Lock()
+        self._synced = 0  # how many of these appends are on the disk
 
         self._reader = reader
         self._reading = threading.Lock()
@@ -127,68 +97,44 @@ class SqliteLog:
 
     # Recording
 
-    def append(self, *entries: Entry, durable: bool = True) -> tuple[Event, ...]:
+    def append(self, *entries: Entry) -> tuple[Event, ...]:
         """Record *entries* together; see `EventLog`."""
-        pending = _Pending(entries, durable=durable)
-        with self._queued:
-            if self._closed:
-                raise LocalError("L1", path=self._path, reason="it is closed")
-            self._queue.append(pending)
-            led, self._leading = self._leading, True
-        if led:
-            pending.wait()
-        if not pending.done:
-            self._lead(pending)
-        if pending.error is not None:
-            raise pending.error
-        assert pending.events is not None
-        return pending.events
-
-    def _lead(self, own: _Pending) -> None:
-        """Record all that is queued, *own* too, then let the next thread do the same."""
-        with self._queued:
-            group = [*self._queue]
-            self._queue.clear()
-        try:
-            self._commit(group)
-        finally:
-            with self._queued:
-                if self._queue:
-                    self._queue[0].wake()
-                else:
-                    self._leading = False
-                    self._queued.notify_all()
-            for pending in group:
-                if pending is not own:
-                    pending.wake()
-
-    def _commit(self, group: list[_Pending]) -> None:
-        try:
-            with errors_of(self._path), self._transaction(group):
-                self._forget_if_others_wrote()
-                recorded = [[self._take(entry) for entry in pending.entries] for pending in group]
-                rows = [row for pairs in recorded for row, _ in pairs]
-                self._writer.executemany(_INSERT, rows)
-                (newest,) = self._writer.execute(queries.HEAD).fetchone()
-        except BaseException as err:
-            self._known.clear()  # which holds what was not recorded after all
-            for pending in group:
-                pending.error = err
-            if not isinstance(err, LocalError):
+        with self._writing:
+            try:
+                with self._failing(), transaction(self._writer):
+                    self._forget_if_others_wrote()
+                    recorded = [self._take(entry) for entry in entries]
+                    self._writer.executemany(_INSERT, [row for row, _ in recorded])
+                    (newest,) = self._writer.execute(queries.HEAD).fetchone()
+            except BaseException:
+                self._known.clear()  # which holds what was not recorded after all
                 raise
-            self._tell(failure=err)
-        else:
-            for pending, pairs in zip(group, recorded, strict=True):
-                pending.events = tuple([event for _, event in pairs])
-            self._tell(newest=newest)
+            self._appended += 1
+        self._tell(newest=newest)
+        return tuple([event for _, event in recorded])
 
-    def _transaction(self, group: list[_Pending]) -> AbstractContextManager[None]:
-        """One that waits for the disk if anybody in *group* has to."""
-        durable = any(pending.durable for pending in group)
-        if durable != self._durable:
-            self._writer.execute(DURABLE if durable else SWIFT)
-            self._durable = durable
-        return transaction(self._writer)
+    def sync(self) -> None:
+        """Wait for the disk; see `EventLog`."""
+        wanted = self._appended
+        with self._syncing:
+            if self._synced >= wanted:
+                return  # whoever was here before has waited for ours as well
+            reached = self._appended
+            with self._failing():
+                if not self._synced:
+                    sync_folder(self._path.parent)  # the files may be new
+                sync_content(self._wal)
+            self._synced = reached
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Make what fails here a `LocalError`, and tell those who wait of it too."""
+        try:
+            with errors_of(self._path):
+                yield
+        except LocalError as err:
+            self._tell(failure=err)
+            raise
 
     def _take(self, entry: Entry) -> tuple[Row, Event]:
         """The row of *entry*, and its event as recorded."""
@@ -308,13 +254,13 @@ class SqliteLog:
             return self._reader.execute(query, values).fetchall()
 
     def close(self) -> None:
-        """Finish what is being recorded and let go of the file."""
-        with self._queued:
-            self._closed = True
-            self._queued.wait_for(lambda: not self._leading, CLOSE_SECONDS)
-        with self._reading:
+        """Finish what is under way and let go of the file."""
+        with self._writing, self._syncing, self._reading:
+            if self._wal >= 0:
+                os.close(self._wal)
+            self._wal = -1
             self._reader.close()
-        self._writer.close()
+            self._writer.close()
 
 
 def _recall(connection: sqlite3.Connection, sid: str) -> Known:

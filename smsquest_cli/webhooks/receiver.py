@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -21,6 +22,7 @@ from smsquest_cli.wire import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from concurrent.futures import Future
 
     from smsquest_cli.eventlog import EventLog
     from smsquest_cli.events import Event
@@ -78,6 +80,7 @@ class Receiver:
         self._log = log
         self._rule = answerer if isinstance(answerer, RuleAnswerer) else None
         self._app = None if isinstance(answerer, RuleAnswerer) else answerer
+        self._disk = ThreadPoolExecutor(1, "disk")  # waited for while an app works
         self._account_sid = account_sid
         self._now = now
         self._public_url = ""
@@ -161,27 +164,35 @@ class Receiver:
         return _Prepared(arrival, entries, _response(answered))
 
     def _record_all(self, ready: list[_Prepared]) -> None:
+        """Record what is *ready*; returns when nothing of it can be lost any more."""
         recorded = iter(self._log.append(*[entry for one in ready for entry in one.entries]))
         for one in ready:
             first, *_ = islice(recorded, len(one.entries))
             self._remark_on_repeat(one.arrival, first)
+        self._log.sync()
 
     def _hand_on(self, incoming: Incoming, app: App, respond: Callable[[Response], None]) -> None:
         """Give a request to *app*, which may take its time."""
         arrival = self._arrival(incoming)
+        on_disk: Future[None] | None = None
 
         def record() -> None:
+            nonlocal on_disk
             first, *_ = self._log.append(*arrival.entries)
+            on_disk = self._disk.submit(self._log.sync)
             self._remark_on_repeat(arrival, first)
 
         if arrival.message is None:
             record()
             self._record(*app.status(arrival.request))
-            respond(CONFIRMED)
-            return
-        answered = app.answer(arrival.message, arrival.request, record)
-        self._log.append(*self._told_by(answered), durable=False)
-        respond(_response(answered))
+            response = CONFIRMED
+        else:
+            answered = app.answer(arrival.message, arrival.request, record)
+            self._log.append(*self._told_by(answered))
+            response = _response(answered)
+        assert on_disk is not None
+        on_disk.result()
+        respond(response)
 
     # What has come
 
