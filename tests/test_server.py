@@ -278,6 +278,31 @@ def test_a_thousand_connections_are_served_at_once():
     assert time.monotonic() - started < 10
 
 
+def test_who_sends_no_request_and_goes_leaves_no_trace(caplog):
+    """The refusal has nobody to go to: no word on the screen either."""
+    begun, released = threading.Event(), threading.Event()
+
+    def slow(environ, start_response):
+        begun.set()
+        assert released.wait(20)
+        return echo(environ, start_response)
+
+    with serving(slow, threads=1, quick=Lane()) as listening, connected(listening) as first:
+        first.send(request())
+        assert begun.wait(20)
+        with connected(listening) as rude:
+            rude.send(b"GET / HTTP/1.1\r\n: no header\r\n\r\n")
+        with connected(listening) as other:  # after which the server knows of both
+            other.send(request("POST", "/quick"))
+            assert other.answer()[0] == 200
+        released.set()
+        assert first.answer()[0] == 200
+        first.send(request())
+        assert first.answer()[0] == 200
+
+    assert caplog.text == ""
+
+
 @pytest.mark.parametrize(
     "garbage",
     [

@@ -41,11 +41,11 @@ NO_BODY: Final = frozenset({204, 304})
 class LaneParser(HTTPRequestParser):
     """A request on its way in."""
 
+    path = ""  # waitress tells of it where a client has gone, also of one that was no HTTP
     if TYPE_CHECKING:  # what the type stubs of waitress leave out
         request_uri: str
         proxy_scheme: str
         proxy_netloc: str
-        path: str
         command: str  # type: ignore[assignment]
         query: str
         fragment: str

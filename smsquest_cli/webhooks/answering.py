@@ -40,8 +40,8 @@ class App(Protocol):
     def answer(self, message: Message, request: Request, record: Callable[[], None]) -> Answered:
         """The app's answer to *message*, which came as *request*.
 
-        *record*, which puts the message into the log, is called before this returns, and may be called
-        while the app works; what it raises is raised.
+        *record*, which puts the message into the log, is called before this returns, and may be
+        called while the app works; what it raises is raised.
         """
 
     def status(self, request: Request) -> tuple[Problem, ...]:
