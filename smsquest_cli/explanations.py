@@ -39,6 +39,7 @@ FAMILIES: Final[Mapping[str, str]] = {
     "L": "The event log and local files",
     "W": "Twilio's API",
     "E": "Expectations",
+    "B": "Bugs of smsquest",
 }
 
 _TWILIO = re.compile(r"(?:(?:twilio|error)[ _-]?)?(\d{1,9})", re.ASCII | re.IGNORECASE)

@@ -25,7 +25,7 @@ class Entry:
     title: str
     line: str
     cause: str
-    who: str  # whose turn it is: you, your app, Twilio, the carrier, the recipient, ngrok
+    who: str  # whose turn it is: you, your app, Twilio, the carrier, the recipient, ngrok, smsquest
     next_step: str
     url: str | None = None
 

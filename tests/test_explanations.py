@@ -66,7 +66,7 @@ def test_no_text_upsets_it(text):
 
 def test_every_explanation_is_whole():
     """A title to stand beside a status, sentences that say why and what to do, and whose turn."""
-    turns = {"you", "your app", "the recipient", "the carrier", "Twilio", "ngrok"}
+    turns = {"you", "your app", "the recipient", "the carrier", "Twilio", "ngrok", "smsquest"}
 
     for code in KNOWN:
         explanation = explain(code)

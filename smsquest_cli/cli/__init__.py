@@ -18,6 +18,7 @@ import typer
 from typer.core import TyperGroup
 
 from smsquest_cli import __version__
+from smsquest_cli.cli.bugs import bugs_of_threads, show_bug
 from smsquest_cli.cli.options import Invocation
 from smsquest_cli.overview import COMMANDS, overview
 from smsquest_cli.problems import NumberError, SmsquestError
@@ -25,6 +26,7 @@ from smsquest_cli.problems import NumberError, SmsquestError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+INTERRUPTED: Final = 130
 TERMINATED: Final = 143
 
 
@@ -144,22 +146,32 @@ def run(arguments: Sequence[str]) -> int:
     console.use_utf8()
     invocation = Invocation()
     try:
-        with _unwound_by_sigterm():
+        with _unwound_by_sigterm(), bugs_of_threads(invocation):
             app(list(arguments), prog_name="smsquest", obj=invocation)
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else int(done.code is not None)
-    except SmsquestError as err:
-        if invocation.debug:
-            import traceback
-
-            traceback.print_exc()
-        console.show_error(err, output=invocation.output)
-        return err.exit_code
-    except console.DeclinedError:
-        return NumberError.exit_code
-    except KeyboardInterrupt:
-        console.begin_line()
-        return 130
-    except console.ReaderGoneError:
-        return 0
+    except (Exception, KeyboardInterrupt) as err:  # noqa: BLE001 - one that is not known is a bug
+        return _ended_by(err, invocation)
     return 0
+
+
+def _ended_by(err: Exception | KeyboardInterrupt, invocation: Invocation) -> int:
+    """The exit code of a call that *err* has ended, which is shown where there is something to."""
+    from smsquest_cli import console
+
+    match err:
+        case SmsquestError():
+            if invocation.debug:
+                import traceback
+
+                traceback.print_exception(err)
+            console.show_error(err, output=invocation.output)
+            return err.exit_code
+        case console.DeclinedError():
+            return NumberError.exit_code
+        case console.ReaderGoneError():
+            return 0
+        case KeyboardInterrupt():
+            console.begin_line()
+            return INTERRUPTED
+    return show_bug(err, invocation)

@@ -33,8 +33,6 @@ def running(
     app: WsgiApp, listener: socket.socket, *, threads: int, quick: Quick | None
 ) -> Iterator[None]:
     """Serve *app* on *listener* while the block runs."""
-    for name in ("waitress", "waitress.queue"):
-        logging.getLogger(name).setLevel(logging.ERROR)  # its notes belong on nobody's screen
     server = LaneServer.on(
         listener,
         app,
@@ -49,11 +47,33 @@ def running(
         ident=None,
     )
     loop = threading.Thread(target=server.run, name="server", daemon=True)
-    loop.start()
+    with _errors_of_threads():
+        loop.start()
+        try:
+            yield
+        finally:
+            _stop(server, loop)
+
+
+class _OfThreads(logging.Handler):
+    """Treats an error that waitress has caught and logs as that of any thread."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand the error on; its other words belong on nobody's screen."""
+        if record.levelno >= logging.ERROR and record.exc_info and record.exc_info[0]:
+            error = (*record.exc_info, threading.current_thread())
+            threading.excepthook(threading.ExceptHookArgs(error))
+
+
+@contextmanager
+def _errors_of_threads() -> Iterator[None]:
+    logger, handler = logging.getLogger("waitress"), _OfThreads()
+    logger.setLevel(logging.ERROR)
+    logger.addHandler(handler)
     try:
         yield
     finally:
-        _stop(server, loop)
+        logger.removeHandler(handler)
 
 
 def _stop(server: LaneServer, loop: threading.Thread) -> None:
