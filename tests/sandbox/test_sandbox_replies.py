@@ -328,13 +328,14 @@ def test_an_unknown_scenario(carried, text):
 
 def test_the_real_pace_takes_its_time(carried, app):
     """At real pace a message is not delivered at once."""
-    carried.carrier.paces["real"] = Pace(0.05, 0.15)
+    carried.carrier.paces["real"] = Pace(0.2, 0.4)
     app.answers["/sms"] = [saying("a")]
 
     exchange = carried.carrier.receive(PHONE, NUMBER, "hi", pace="real")
 
     assert not carried.carrier.settle(0.02)
-    assert states(carried, exchange) == [("a", "queued", None)]
+    ((_, status, _),) = states(carried, exchange)
+    assert status in ("queued", "sending")
     assert carried.carrier.settle(5, exchange.replies)
     assert states(carried, exchange) == [("a", "delivered", None)]
 
