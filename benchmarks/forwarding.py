@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import secrets
-import signal
 import statistics
 import subprocess
 import sys
@@ -63,7 +62,7 @@ def process(*arguments: str, **variables: str):
         threading.Thread(target=child.stdout.read, daemon=True).start()  # or the pipe would fill up
         yield first
     finally:
-        child.send_signal(signal.SIGINT)
+        child.terminate()
         child.wait(10)
 
 

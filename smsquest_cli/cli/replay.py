@@ -11,7 +11,6 @@ from smsquest_cli.cli.options import (
     LinesJson,
     parse_pairs,
     resolve_sids,
-    the_run,
 )
 
 
@@ -47,8 +46,8 @@ def replay(
     the app that it was forwarded to, else to the running serve. Exit 8 if there is no usable
     answer.
     """
-    from smsquest_cli import console, replaying, simulation
-    from smsquest_cli.eventlog import open_log
+    from smsquest_cli import replaying, simulation
+    from smsquest_cli.cli.account import Account
     from smsquest_cli.sandbox import AUTH_TOKEN
     from smsquest_cli.views.replays import replay_view
 
@@ -56,18 +55,15 @@ def replay(
     invocation.output = output
     changes = parse_pairs(edit or (), "--edit")
     settings = invocation.settings()
-    run = the_run(settings.home)
-    log = open_log(run.store if run else settings.store, run="")
-    try:
-        for note in log.notes:
-            console.show_problem(note)
+    account = Account.of(settings)
+    with account.log() as log:
         full = replaying.newest(log) if sid == "last" else resolve_sids(log, [sid])[0]
         found = replaying.recorded(log, full)
-    finally:
-        log.close()
     request = replaying.edited(found.request, changes) if changes else found.request
     token = settings.auth_token.reveal() if settings.auth_token else AUTH_TOKEN
-    exchange = replaying.deliver(found, replaying.addressed(found, request, token, run=run, to=to))
+    exchange = replaying.deliver(
+        found, replaying.addressed(found, request, token, run=account.run, to=to)
+    )
     view = replay_view(output)
     view.answered(exchange, is_status=found.is_status)
     if diff:

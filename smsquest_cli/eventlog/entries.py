@@ -44,6 +44,10 @@ class EventLog(Protocol):
     """Where events are recorded and read; safe to use from any thread."""
 
     @property
+    def start(self) -> int:
+        """The position of the newest event when the log was opened, before its notes."""
+
+    @property
     def notes(self) -> tuple[Problem, ...]:
         """What had to be done to open the log (L2); it is recorded too."""
 

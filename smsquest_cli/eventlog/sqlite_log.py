@@ -57,6 +57,7 @@ class SqliteLog:
     ) -> None:
         self._path = path
         self._run = run
+        self._start = 0
         self._notes: tuple[Problem, ...] = ()
 
         self._writer = writer
@@ -84,11 +85,16 @@ class SqliteLog:
         writer, damage = open_database(path, at=at)
         with errors_of(path):
             log = cls(path, writer, connect(path), run=run)
-            log._newest = log.head()
+            log._newest = log._start = log.head()
         if damage is not None:
             log._notes = (Problem.of("L2", at=at, **damage),)
             log.append(*[Entry(note) for note in log._notes])
         return log
+
+    @property
+    def start(self) -> int:
+        """The position at which the log was opened."""
+        return self._start
 
     @property
     def notes(self) -> tuple[Problem, ...]:

@@ -108,7 +108,7 @@ class Session:
         self._counts = Counts()
         self._signals = Signals(entrance.insist, to_the_end=True)
         self._view: View | None = None
-        self._cursor = log.head() - len(log.notes)  # which were recorded as it was opened
+        self._cursor = log.start
         self._reason = "error"
 
     def run(self) -> int:
