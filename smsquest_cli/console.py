@@ -234,26 +234,36 @@ def confirm(question: str, otherwise: SmsquestError) -> None:
     """
     if not can_ask():
         raise otherwise
-    if _answer_to(f"{printable(question)} [y/N]").lower() not in ("y", "yes"):
+    answer = _answer_to(f"{printable(question)} [y/N]")
+    if answer is None or answer.lower() not in ("y", "yes"):
         say("nothing changed.")
         raise DeclinedError
 
 
 def choose(question: str, choices: Sequence[str]) -> int | None:
-    """The index of the one of *choices* that the user picks, the first by default; else None."""
+    """The index of the one of *choices* that the user picks, the first by default.
+
+    None for the end of the input (Ctrl-D).
+    """
     say(question)
     for index, choice in enumerate(choices, start=1):
         say(f"  {index}  {choice}")
-    answer = _answer_to("Number [1]:") or "1"
-    if answer.isdecimal() and 1 <= int(answer) <= len(choices):
-        return int(answer) - 1
+    while (answer := _answer_to("Number [1]:")) is not None:
+        if (answer or "1") in map(str, range(1, len(choices) + 1)):
+            return int(answer or "1") - 1
+        say(f"1 to {len(choices)}, please")
     return None
 
 
-def _answer_to(prompt: str) -> str:
+def _answer_to(prompt: str) -> str | None:
+    """What is typed, or None for the end of the input."""
     sys.stderr.write(f"{_divided(prompt)} ")
     sys.stderr.flush()
-    return sys.stdin.readline().strip()
+    line = sys.stdin.readline()
+    if not line:
+        begin_line()
+        return None
+    return line.strip()
 
 
 def _talk(line: str) -> None:

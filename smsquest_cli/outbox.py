@@ -71,12 +71,15 @@ def recipient(typed: str) -> str:
     return normalised(typed) if _NUMBER.fullmatch(typed.strip()) else typed
 
 
-def sender_for(given: str | None, settings: Settings, twilio: TwilioGateway) -> str:
-    """The number or Messaging Service to send from: *given*, the settings', the only one there is.
+def sender_for(
+    given: str | None, run: Run | None, settings: Settings, twilio: TwilioGateway
+) -> str:
+    """The number or Messaging Service to send from.
 
-    Raises `NumberError`: N1 where there are several numbers, N3 where there is none.
+    *given*, else the number of the *run*, the settings', or the only one that there is. Raises
+    `NumberError`: N1 where there are several numbers, N3 where there is none.
     """
-    wanted = given or settings.number
+    wanted = given or (run and run.ready.number) or settings.number
     if wanted and not wanted.startswith("PN"):
         return recipient(wanted)
     return choose_number(twilio, wanted).phone_number

@@ -486,14 +486,17 @@ def test_a_refusal_of_twilio_leaves_no_journal(configure, twilio, journal):
     assert journal.entries() == []
 
 
-@pytest.mark.parametrize(("answer", "code", "url"), [("", 0, NEW), ("7", 5, DEMO)])
+@pytest.mark.parametrize(("answer", "code", "url"), [("\r", 0, NEW), ("\x04", 5, DEMO)])
 def test_on_a_terminal_there_is_a_menu(on_a_terminal, twilio, answer, code, url):
-    """Free numbers first; the first is the default, and what is no choice changes nothing."""
+    """Free numbers first; the first is the default, a slip is asked again, Ctrl-D leaves."""
     twilio.account.add_number("+12025550101", friendly_name="shop", sms_url=SHOP)
     terminal = on_a_terminal("--url", NEW)
-    terminal.expect(r"1  \+12025550100   Twilio's demo reply")
-    terminal.expect(r"2  \+12025550101 \(shop\)")
-    terminal.sendline(answer)
+    terminal.expect(r"1  \+12025550100        free \(Twilio's demo reply\)")
+    terminal.expect(rf"2  \+12025550101  shop  in use: {SHOP}")
+    terminal.sendline("7")
+    terminal.expect("1 to 2, please")
+    terminal.expect(r"Number \[1\]: ")
+    terminal.send(answer)
     terminal.expect(pexpect.EOF)
     terminal.close()
 

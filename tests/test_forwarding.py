@@ -789,6 +789,25 @@ def test_serve_forwards_and_tells(serve, smsquest):
     assert running.wait() == 0
 
 
+def test_a_reply_whose_delivery_the_app_follows_is_one_message(serve, smsquest):
+    """The callbacks that the app's own ``action`` asks for are those of the reply."""
+    twiml = b'<Response><Message action="/status">hi</Message></Response>'
+
+    def app(environ, start_response):
+        environ["wsgi.input"].read()
+        start_response("200 OK", [("Content-Type", "text/xml")])
+        return [twiml]
+
+    with served(app) as url:
+        running = serve("--sandbox", "--port", 0, "--forward-to", f"{url}/sms")
+        assert running.ready
+        smsquest("simulate", "hello", "--pace", "instant")
+        running.wait_for("status", status="delivered")
+        assert running.stop() == 0
+
+    assert [running.records[-1][key] for key in ("inbound", "outbound", "problems")] == [1, 1, 0]
+
+
 def test_serve_tells_when_the_app_is_there(serve):
     """T8 as soon as it is ready, A16 once the app is up: nobody has to lose a message for it."""
     with closed_port() as port:

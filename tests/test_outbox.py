@@ -135,11 +135,21 @@ def test_a_status_callback_that_twilio_cannot_use_is_refused_at_once(settings, u
 
 def test_the_sender_is_the_one_given_or_set_or_the_only_one(settings, twilio):
     """With one number there is nothing to choose."""
-    assert outbox.sender_for("+12025550111", settings, twilio) == "+12025550111"
-    assert (
-        outbox.sender_for(None, replace(settings, number="+12025550122"), twilio) == "+12025550122"
-    )
-    assert outbox.sender_for(None, settings, twilio) == NUMBER
+    assert outbox.sender_for("+12025550111", None, settings, twilio) == "+12025550111"
+    set_up = replace(settings, number="+12025550122")
+    assert outbox.sender_for(None, None, set_up, twilio) == "+12025550122"
+    assert outbox.sender_for(None, None, settings, twilio) == NUMBER
+
+
+def test_the_sender_is_the_number_of_the_running_serve(settings, twilio, sandbox):
+    """Where there are several, one replies from the one that is listened to."""
+    sandbox.account.add_number("+12025550133")
+    run = run_in("public")
+    serving = replace(run, ready=replace(run.ready, number="+12025550133"))
+
+    set_up = replace(settings, number="+12025550122")
+    assert outbox.sender_for(None, serving, set_up, twilio) == "+12025550133"
+    assert outbox.sender_for("+12025550111", serving, set_up, twilio) == "+12025550111"
 
 
 def test_a_number_may_be_typed_as_people_do(settings, twilio, sandbox):
@@ -148,10 +158,10 @@ def test_a_number_may_be_typed_as_people_do(settings, twilio, sandbox):
 
     assert outbox.recipient("+1 (202) 555-0143") == PHONE
     assert outbox.recipient("whatsapp:+12025550143") == "whatsapp:+12025550143"
-    assert outbox.sender_for("1 202 555 0100", settings, twilio) == NUMBER
-    assert outbox.sender_for("MyShop", settings, twilio) == "MyShop"
-    assert outbox.sender_for("MG" + "1" * 32, settings, twilio) == "MG" + "1" * 32
-    assert outbox.sender_for(number.sid, settings, twilio) == NUMBER
+    assert outbox.sender_for("1 202 555 0100", None, settings, twilio) == NUMBER
+    assert outbox.sender_for("MyShop", None, settings, twilio) == "MyShop"
+    assert outbox.sender_for("MG" + "1" * 32, None, settings, twilio) == "MG" + "1" * 32
+    assert outbox.sender_for(number.sid, None, settings, twilio) == NUMBER
 
 
 def test_a_message_is_sent(twilio):

@@ -220,6 +220,7 @@ def test_via_service_points_the_service_and_puts_it_back(serve, twilio, address)
     assert service.inbound_request_url == listener.ready["webhook_url"]
 
     assert listener.stop() == 0
+    assert re.search(r'service   "shop" \(MG..…..\) points here\n', listener.stderr)
     assert service.inbound_request_url == PRODUCTION
     assert twilio.number.sms_url == OLD
 
@@ -392,6 +393,8 @@ def test_at_no_moment_of_the_start_is_a_number_left_without_a_journal(
     code = listener.wait(timeout=30)
 
     assert len(seen) >= step
+    if not any(request.startswith("POST") for request in twilio.requests[:step]):
+        assert twilio.updates() == []  # who stops before the change has it not made at all
     if number == signal.SIGINT:
         assert (code, twilio.number.sms_url) == (130, OLD)
         assert listener.stderr.endswith("nothing changed.\n")

@@ -137,7 +137,7 @@ def test_an_empty_table_says_what_it_waits_for():
 
     assert lines == [
         "server    http://127.0.0.1:8767/sms",
-        " Time           Peer           Message                     Seg   Status",
+        " Time           Peer           Message                   Seg   Status",
         f" {'─' * 78}",
         " waiting for the first message",
         " 0 in · 0 out                                            sandbox · Ctrl-C stops",
@@ -153,8 +153,8 @@ def test_a_message_and_its_reply_are_rows():
         lines = screen.lines
 
     assert lines[3:] == [
-        " 10:00:12   ←   +12025550143   hello quest                   1   answered 200",
-        " 10:00:12   →   +12025550143   You said: hello quest         1   delivered 1.5 s",
+        " 10:00:12   ←   +12025550143   hello quest                 1   answered 200",
+        " 10:00:12   →   +12025550143   You said: hello quest       1   delivered 1.5 s",
         " 1 in · 1 out                                            sandbox · Ctrl-C stops",
     ]
 
@@ -186,7 +186,7 @@ def test_a_problem_stands_above_the_table():
         "error[A4]: your app does not accept POST on /sms (405, allows: GET, HEAD,",
         "  OPTIONS). Flask: x",
     ]
-    assert lines[5].endswith("answered 200 !")
+    assert lines[5].endswith("answered 200 A4 !")
     assert "1 in · 1 out · 1 problem" in lines[-1]
 
 
@@ -410,9 +410,9 @@ def test_a_table_is_whole_however_a_terminal_draws_emoji():
         row = next(line for line in screen.written.splitlines() if "👩" in line)
 
     message, _, rest = row[row.index("👩") :].partition("\x1b[")
-    assert sum(map(widest, message.rstrip())) <= 25
+    assert sum(map(widest, message.rstrip())) <= 23
     assert message.rstrip().endswith("…")
-    assert rest.startswith("60G")
+    assert rest.startswith("58G")
 
 
 def test_the_end_leaves_the_table_and_says_what_came_of_it():
@@ -450,6 +450,37 @@ def test_the_end_says_whether_the_number_was_put_back(restored, words):
         screen.show(stopped(restored=restored))
 
     assert words in screen.lines[-1]
+
+
+def test_a_number_that_is_somebody_elses_is_not_said_to_be_restored():
+    """E11: neither below the table nor at the end."""
+    screen = Screen(120, 24, header=Header((), "Ctrl-C restores the number"))
+
+    with screen.table:
+        screen.show(Number(ts=AT, action="taken-over", number=PHONE, url="https://x.example/sms"))
+        assert screen.lines[-1].endswith("Ctrl-C stops")
+        screen.show(stopped())
+
+    assert screen.lines[-1].endswith("The number was left as it is.")
+
+
+def test_why_requests_are_refused_is_said_once_for_each_reason():
+    """E13: how many there were stands below; what strangers send is not shown."""
+    wrong = Rejected(ts=AT, path="/sms", method="POST", reason="signature", hint="a\x1b[2Jb")
+    stranger = Rejected(ts=AT, path="/sms", method="GET", reason="unsigned", count=9)
+    screen = Screen()
+
+    with screen.table:
+        screen.show(wrong, stranger, wrong, stranger)
+        lines = screen.lines
+        screen.show(stopped())
+
+    assert lines[1:3] == [
+        "rejected  POST /sms  signature: a␛[2Jb",
+        "rejected  GET /sms  unsigned (9 times)",
+    ]
+    assert lines[-1].startswith(" 0 in · 0 out · 20 rejected")
+    assert "stopped. 1 in, 1 out, 20 rejected." in " ".join(screen.lines)
 
 
 def test_the_end_lists_no_more_than_fifty_messages():

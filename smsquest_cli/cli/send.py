@@ -104,7 +104,7 @@ def send(
         draft = outbox.Draft(
             body=text_of(body),
             to=outbox.recipient(to),
-            sender=outbox.sender_for(from_, account.settings, twilio),
+            sender=outbox.sender_for(from_, account.run, account.settings, twilio),
             media=addresses,
             status_callback=outbox.callback_for(status_callback, account.run, account.settings),
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from smsquest_cli import console
 from smsquest_cli.diagnosis.choice import titled
 from smsquest_cli.problems import NumberError
-from smsquest_cli.webhook_urls import described
+from smsquest_cli.webhook_urls import described, owner_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,9 +23,20 @@ def menu() -> Pick | None:
 
 def _pick(numbers: Sequence[PhoneNumber]) -> PhoneNumber:
     """The number that the user picks; raises `NumberError` (N1) where that is none."""
-    choices = [f"{titled(number)}   {described(number.sms_url)}" for number in numbers]
+    width = max(len(number.name) for number in numbers)
+    choices = [
+        f"{number.phone_number}  {number.name:<{width}}  {_fate(number)}" for number in numbers
+    ]
     index = console.choose("Which number?", choices)
     if index is None:
         candidates = ", ".join(map(titled, numbers))
         raise NumberError("N1", count=len(numbers), account="this account", candidates=candidates)
     return numbers[index]
+
+
+def _fate(number: PhoneNumber) -> str:
+    """Whether somebody uses *number*, as far as it says so itself."""
+    if number.sms_application_sid:
+        return "in use: a TwiML app"
+    owner = owner_of(number.sms_url)
+    return f"free ({owner.words})" if owner.is_free else f"in use: {described(number.sms_url)}"

@@ -46,12 +46,14 @@ class Manner:
     """How to go about it.
 
     *tell* is given what happens, to be recorded and shown; *say* is told what is waited for when
-    putting back takes longer than a second. *give_up* is asked while a number is
+    putting back takes longer than a second. *last_call* is called right before the first change,
+    and may raise: nothing is changed then. *give_up* is asked while a number is
     being put back: somebody may not want to wait any longer.
     """
 
     tell: Callable[[Event], object] = lambda _event: None
     say: Callable[[str], object] = lambda _line: None
+    last_call: Callable[[], object] = lambda: None
     give_up: Callable[[], bool] = lambda: False
     patience: float = PATIENCE
     pause: float = 0.5
@@ -286,6 +288,7 @@ class Pointing:
                 entry = replace(entry, original=original, ours=(*stale.ours, url))
             elif not fields.holds(current, seen):
                 raise self._unconfirmed(number, url, entry.original_url)
+            self._manner.last_call()
             entry = self._journal.signed(entry, pid=owner)
             if self._journal.write(entry, replacing=stale):
                 self._entry = entry

@@ -100,7 +100,7 @@ class Entrance:
         self.base_url = self.base_url or local_url
         moved(self.base_url)
 
-    def point(self, undone: ExitStack) -> None:
+    def point(self, undone: ExitStack, last_call: Callable[[], None]) -> None:
         """Have Twilio call us; nothing is to be told to anybody here."""
 
     def ready(self, local_url: str, forward_to: str | None, *, verify: bool) -> Ready:

@@ -9,7 +9,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
 
 from smsquest_cli import console, events
-from smsquest_cli.diagnosis import choose_number, concern_about, menu, route_of
+from smsquest_cli.diagnosis import choose_number, concern_about, menu, named_service, route_of
 from smsquest_cli.journal import Journal
 from smsquest_cli.messages import OPT_OUT_KEYWORDS
 from smsquest_cli.patience import unless_quick
@@ -72,6 +72,7 @@ class NumberEntrance(Entrance):
         self._route: Route | None = None
         self._pointing: Pointing | None = None
         self._signals = 0
+        self._along: list[str] = []  # further numbers that a Messaging Service brings here
         self._changes: SimpleQueue[TunnelChange] = SimpleQueue()
         self._moved: Callable[[str], None] = lambda _url: None
         self._moved_to: str | None = None  # by the tunnel, and Twilio does not know it yet
@@ -104,7 +105,8 @@ class NumberEntrance(Entrance):
         if entry is not None:
             self._journal.refuse_live(entry)
         ours = entry.ours if entry else ()
-        concern = concern_about(route, ours=ours, others=self._others(route), now=now)
+        self._along = self._others(route)
+        concern = concern_about(route, ours=ours, others=self._along, now=now)
         if concern is not None and not self._yes:
             console.confirm(concern.question, concern.error)
         self._route = route
@@ -132,12 +134,15 @@ class NumberEntrance(Entrance):
             self._ms = self_test(self.base_url, self._run_id, timeout=patience)
         self.record(events.Tunnel(ts=datetime.now(UTC), state="up", url=self.base_url))
 
-    def point(self, undone: ExitStack) -> None:
-        """Point the number here; it is put back when *undone* is."""
+    def point(self, undone: ExitStack, last_call: Callable[[], None]) -> None:
+        """Point the number here, unless *last_call* raises; it is put back when *undone* is."""
         assert self._route is not None
         undone.callback(self._remember)
         manner = Manner(
-            tell=self.record, say=console.say, give_up=lambda: self._signals >= GIVE_UP_COUNT
+            tell=self.record,
+            say=console.say,
+            last_call=last_call,
+            give_up=lambda: self._signals >= GIVE_UP_COUNT,
         )
         self._pointing = undone.enter_context(
             pointed_at(
@@ -204,6 +209,7 @@ class NumberEntrance(Entrance):
             (
                 ("tunnel" if self.mode == "tunnel" else "address", tunnel),
                 ("number", f"{self.number}  POST {self.base_url}{SMS}"),
+                *self._service_lines(),
                 ("before", f"{self._original}  (saved; {fate})"),
                 ("status", f"{self.base_url}{STATUS}   (use as status_callback)"),
                 ("", ""),
@@ -211,6 +217,14 @@ class NumberEntrance(Entrance):
             ),
             footer_hint=f"Ctrl-C {keeping}",
         )
+
+    def _service_lines(self) -> list[tuple[str, str]]:
+        """That it is a Messaging Service which was changed, and what comes along."""
+        service = self._route.service if self._route is not None else None
+        if service is None:
+            return []
+        along = f", and with it {', '.join(self._along)}" if self._along else ""
+        return [("service", f"{named_service(service)} points here{along}")]
 
     def why_silent(self) -> str:
         """Why nothing may have come, most likely first."""

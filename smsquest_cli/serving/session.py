@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import time
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from smsquest_cli import console, events
 from smsquest_cli.eventlog import Entry
 from smsquest_cli.files import write_private
+from smsquest_cli.inbox import Inbox
 from smsquest_cli.problems import ExpectationError, LocalError, SmsquestError, TunnelError
 from smsquest_cli.runs import Run, announced
 from smsquest_cli.server import bind, later
@@ -69,18 +70,6 @@ class Answers:
     app: Forwarder | None = None
 
 
-@dataclass(slots=True)
-class Counts:
-    """What a run has seen; a repeat of a message counts once."""
-
-    inbound: int = 0
-    matching: int = 0
-    replies: int = 0
-    repeated: set[str] = field(default_factory=set)  # messages that came again, until answered
-    others: set[str] = field(default_factory=set)  # outbound messages that are no replies of ours
-    problems: int = 0
-
-
 class Session:
     """One ``serve`` from start to stop; `run` returns its exit code."""
 
@@ -105,7 +94,8 @@ class Session:
         self._output = output
         self._answers = answers
         self._app = answers.app
-        self._counts = Counts()
+        self._inbox = Inbox()  # for what went out: which callbacks are of which reply
+        self._received = self._matching = 0  # messages; one that comes again counts once
         self._signals = Signals(entrance.insist, to_the_end=True)
         self._view: View | None = None
         self._cursor = log.start
@@ -160,7 +150,8 @@ class Session:
         if self._app is not None:
             self._app.refuse(entrance.base_url)
         self._signals.check()
-        entrance.point(undone)  # never cut short: a signal waits until it can be undone
+        # Never cut short: a signal is looked at before the change, and when it can be undone.
+        entrance.point(undone, self._signals.check)
         self._signals.check()
         self._announce(undone, shown, listening.url)
 
@@ -205,7 +196,7 @@ class Session:
         deadline = time.monotonic() + (self._goal.timeout or float("inf"))
         while True:
             self._show_news()
-            if self._goal.until is not None and self._counts.matching >= self._goal.until:
+            if self._goal.until is not None and self._matching >= self._goal.until:
                 self._reason = "until"
                 return
             self._entrance.check()
@@ -237,32 +228,22 @@ class Session:
             self._view.refresh()
 
     def _count(self, news: Sequence[Stored]) -> None:
-        counts = self._counts
         for stored in news:
+            self._inbox.apply(stored.event)
             match stored.event:
                 case events.Inbound(duplicate=False, missed=False, body=body):
-                    counts.inbound += 1
+                    self._received += 1
                     if self._goal.match is None or self._goal.match.search(body):
-                        counts.matching += 1
-                case events.Inbound(duplicate=True, sid=sid):
-                    counts.repeated.add(sid)
-                case events.Reply(in_reply_to=sid) if sid in counts.repeated:
-                    counts.repeated.discard(sid)
-                case events.Reply(messages=messages):
-                    counts.replies += len(messages)
-                case events.Status(in_reply_to=None, sid=sid) | events.MessageState(sid=sid):
-                    counts.others.add(sid)
-                case events.Problem(severity=severity) if severity != "note":
-                    counts.problems += 1
+                        self._matching += 1
 
     def _shortfall(self) -> dict[str, object]:
         """The words of E1: what was waited for, how long, and what came."""
         kind = "matching messages" if self._goal.match else "messages"
         wanted = self._goal.until
-        came = self._counts.matching
+        came = self._matching
         found = f"{came} came" if wanted else f"{came} {kind} came"
         return {
-            "expected": _counted(wanted, kind) if wanted else "stopped otherwise",
+            "expected": _counted(wanted, kind) if wanted else "stopped",
             "seconds": f"{self._goal.timeout:g}",
             "found": f"{found}. {self._entrance.why_silent()}",
         }
@@ -274,15 +255,15 @@ class Session:
         if self._view is None:
             return
         self._show_news()
-        counts = self._counts
+        totals = self._inbox.totals
         self._log.append(
             Entry(
                 events.Stopped(
                     ts=datetime.now(UTC),
                     reason=self._reason,
-                    inbound=counts.inbound,
-                    outbound=counts.replies + len(counts.others),
-                    problems=counts.problems,
+                    inbound=self._received,
+                    outbound=totals.outbound,
+                    problems=totals.problems,
                     restored=self._entrance.restored,
                 )
             )

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 TIME: Final = 8
 PEER: Final = 12
 SEG: Final = 3
-STATUS: Final = 15
+STATUS: Final = 17  # "app unreachable !"
 STATUS_ROOM: Final = 42  # a failed message's whole way, seconds and code
 SID: Final = 34
 NARROW: Final = 56  # columns; below, some are merged
@@ -136,7 +136,7 @@ def _forms(row: Row) -> Iterator[str]:
         code = words[1:]
         yield " ".join([THEN.join(way), seconds, *code])
         yield " ".join([way[-1], seconds, *code])
-    if row.trouble and row.trouble != APP_UNREACHABLE:
+    if row.direction == "in" and row.trouble and row.trouble != APP_UNREACHABLE:
         yield " ".join([*words, row.trouble])
     for count in range(len(words), 0, -1):
         yield " ".join(words[:count])
@@ -164,8 +164,7 @@ def table_lines(
 def counts(totals: Totals) -> list[str]:
     """``2 in``, ``1 out`` and what else there was."""
     sums = [f"{totals.inbound} in", f"{totals.outbound} out"]
-    rejected = [f"{totals.rejected} rejected"] if totals.rejected else []
-    return [*sums, *troubles(totals.failed, totals.problems), *rejected]
+    return [*sums, *troubles(totals.failed, totals.problems, totals.rejected)]
 
 
 def footer(left: Sequence[str], hint: str, width: int) -> Text:

@@ -22,7 +22,7 @@ from smsquest_cli.events import (
 from smsquest_cli.explanations import short
 from smsquest_cli.inbox import OPT_OUTS, Inbox
 from smsquest_cli.statuses import FAILURE
-from smsquest_cli.views.words import happening, way
+from smsquest_cli.views.words import happening, rejection, way
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +76,7 @@ class Lines:
             case MessageState():
                 line = _state(event)
             case Rejected():
-                line = f"{BAD} {_rejected(event)}"
+                line = f"{BAD} {rejection(event)}"
             case Problem():
                 line = _problem(event)
             case Number() | Tunnel():
@@ -141,12 +141,6 @@ def _state(event: MessageState) -> str:
 def _way(steps: Sequence[Step]) -> str:
     """The way of a message that has moved on since its first status."""
     return way(steps) if len(steps) > 1 else ""
-
-
-def _rejected(event: Rejected) -> str:
-    times = f" ({event.count} times)" if event.count > 1 else ""
-    hint = f": {event.hint}" if event.hint else ""
-    return printable(f"rejected  {event.method} {event.path}  {event.reason}{hint}{times}")
 
 
 def _problem(event: Problem) -> str:

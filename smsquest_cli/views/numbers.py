@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from smsquest_cli import console
 from smsquest_cli.console import Output, printable
+from smsquest_cli.views.layout import hanging
 from smsquest_cli.webhook_urls import described, shown
 
 if TYPE_CHECKING:
@@ -33,7 +34,10 @@ def show_numbers(
         numbers = [one.to_json() for one in found]
         console.print_json({**dict(account), "numbers": numbers})
         return
-    console.write_line(_heading(dict(account)))
+    screen = console.console_for(sys.stdout)
+    if not screen.is_terminal:
+        screen.width = WHOLE  # whoever reads on is to find each URL in one piece
+    screen.print(*hanging(_heading(dict(account)), screen.width), sep="\n")
     if not found:
         console.write_line("no numbers")
         return
@@ -41,9 +45,6 @@ def show_numbers(
     from rich.table import Table
     from rich.text import Text
 
-    screen = console.console_for(sys.stdout)
-    if not screen.is_terminal:
-        screen.width = WHOLE  # whoever reads on is to find each URL in one piece
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("Number", no_wrap=True)
     table.add_column("Name", overflow="fold")

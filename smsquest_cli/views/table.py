@@ -16,7 +16,7 @@ from smsquest_cli import console, events
 from smsquest_cli.inbox import Inbox
 from smsquest_cli.views.canvas import Canvas
 from smsquest_cli.views.layout import FAILED, counts, footer, hanging, severity_style, table_lines
-from smsquest_cli.views.words import closing, happening
+from smsquest_cli.views.words import closing, happening, rejection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from smsquest_cli.views import Header
 
 NOTES_AT_ONCE: Final = 8
+NOT_OURS: Final = frozenset({"taken-over", "left"})  # what became of a number: nothing to restore
 
 
 class Table:
@@ -52,7 +53,9 @@ class Table:
         self._above: list[Text] = []  # what is yet to be printed above the table
         self._unsaid = 0
         self._changed = True
-        self._numbers: set[str] = set()
+        self._hint = header.footer_hint if header else ""
+        self._touched = False  # whether something happened to the number
+        self._refusals: set[str] = set()  # the reasons that were told
 
     def __enter__(self) -> Self:
         for label, text in self._header.lines if self._header else ():
@@ -77,8 +80,7 @@ class Table:
     def _close(self, stopped: events.Stopped) -> None:
         """Leave the table, and say what the run came to."""
         self._stop()
-        pointed = "pointed" in self._numbers
-        for line, bad in closing(self._inbox, stopped, pointed=pointed):
+        for line, bad in closing(self._inbox, stopped, touched=self._touched):
             for part in hanging(line, self._out.width, FAILED if bad else ""):
                 self._out.print(part)
 
@@ -100,8 +102,13 @@ class Table:
                 self._print_above(line, severity_style(event.severity))
             case events.Number() | events.Tunnel():
                 if isinstance(event, events.Number):
-                    self._numbers.add(event.action)
+                    self._touched = True
+                    if event.action in NOT_OURS:
+                        self._hint = "Ctrl-C stops"
                 self._print_above(happening(event), "")
+            case events.Rejected(reason=reason) if reason not in self._refusals:
+                self._refusals.add(reason)  # how many there were stands below the table
+                self._print_above(rejection(event), severity_style("warning"))
 
     def _print_above(self, line: str, style: str) -> None:
         if len(self._above) < NOTES_AT_ONCE * 4:
@@ -119,7 +126,7 @@ class Table:
             self._above.append(Text(f"+{self._unsaid} more: smsquest log --type problem"))
         width, height = self._out.size
         lines = table_lines(self._inbox, width=width, height=max(height - 3, 3))
-        hint = self._header.footer_hint if self._header and not last else ""
+        hint = "" if last else self._hint
         self._canvas.draw([*lines, footer(counts(self._inbox.totals), hint, width)], self._above)
         self._above, self._unsaid, self._changed = [], 0, False
 

@@ -11,7 +11,7 @@ from smsquest_cli.explanations import short
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from smsquest_cli.events import Step, Stopped
+    from smsquest_cli.events import Rejected, Step, Stopped
     from smsquest_cli.inbox import Inbox, Row
 
 MOST: Final = 50  # messages that are listed at the end
@@ -55,20 +55,30 @@ def outcome(row: Row) -> str:
     return printable(words) + (" !" if row.failed else "")
 
 
-def troubles(failed: int, problems: int) -> list[str]:
-    """``1 failed``, ``2 problems``: what there was of them."""
-    told = ((failed, "failed"), (problems, "problem" if problems == 1 else "problems"))
+def troubles(failed: int, problems: int, rejected: int) -> list[str]:
+    """``1 failed``, ``2 problems``, ``3 rejected``: what there was of them."""
+    named = "problem" if problems == 1 else "problems"
+    told = ((failed, "failed"), (problems, named), (rejected, "rejected"))
     return [f"{count} {word}" for count, word in told if count]
 
 
-def closing(inbox: Inbox, stopped: Stopped, *, pointed: bool) -> Iterator[tuple[str, bool]]:
+def rejection(event: Rejected) -> str:
+    """What was refused and why: ``rejected  POST /sms  signature: …``."""
+    times = f" ({event.count} times)" if event.count > 1 else ""
+    hint = f": {event.hint}" if event.hint else ""
+    return printable(f"rejected  {event.method} {event.path}  {event.reason}{hint}{times}")
+
+
+def closing(inbox: Inbox, stopped: Stopped, *, touched: bool) -> Iterator[tuple[str, bool]]:
     """What is said when a run has stopped, and whether it is bad.
 
     First the sums, then each message with its whole SID, ready to be copied.
     """
     sums = [f"{stopped.inbound} in", f"{stopped.outbound} out"]
-    told = ", ".join([*sums, *troubles(inbox.totals.failed, stopped.problems)])
-    yield f"stopped. {told}. {_put_back(stopped, pointed=pointed)}", stopped.restored is False
+    told = ", ".join(
+        [*sums, *troubles(inbox.totals.failed, stopped.problems, inbox.totals.rejected)]
+    )
+    yield f"stopped. {told}. {_put_back(stopped, touched=touched)}", stopped.restored is False
     rows = inbox.rows
     for row in rows[-MOST:]:
         start = f"{ARROWS[row.direction]} {row.sid or '-':<34}  {row.peer:<12}"
@@ -78,9 +88,9 @@ def closing(inbox: Inbox, stopped: Stopped, *, pointed: bool) -> Iterator[tuple[
         yield f"+{more} more: smsquest log", False
 
 
-def _put_back(stopped: Stopped, *, pointed: bool) -> str:
+def _put_back(stopped: Stopped, *, touched: bool) -> str:
     if stopped.restored:
         return "The number's own webhook is back in place."
     if stopped.restored is not None:
         return "THE NUMBER WAS NOT PUT BACK: smsquest configure-number --restore"
-    return "The number was left as it is." if pointed else "Nothing outside this computer changed."
+    return "The number was left as it is." if touched else "Nothing outside this computer changed."

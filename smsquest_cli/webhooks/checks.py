@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_to_bytes
 
+from smsquest_cli.credentials import masked
 from smsquest_cli.messages import form_pairs, is_form
 from smsquest_cli.problems import line_of
 from smsquest_cli.signing import SharedKey
@@ -107,10 +108,10 @@ class Checks:
             return line_of("C6", key=key.id or "?", algorithm=key.algorithm)
         ours = self._account_sid
         if account and ours and account != ours:
-            return line_of("C7", signed_by=account, account=ours)
+            return line_of("C7", signed_by=masked(account), account=masked(ours))
         if made := self._explanation(incoming, signed):
             return f"signed {made}"
-        whose = ours or "the account"
+        whose = masked(ours) if ours else "the account"
         return f"not signed with the auth token of {whose} (rotated, or of another Region?)"
 
     def _explanation(self, incoming: Incoming, signed: Pairs) -> str | None:

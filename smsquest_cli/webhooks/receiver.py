@@ -9,6 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
+from smsquest_cli.credentials import masked
 from smsquest_cli.eventlog import Entry
 from smsquest_cli.events import Inbound, Problem, Status
 from smsquest_cli.messages import MalformedWebhookError, Message, StatusUpdate, form_pairs
@@ -17,6 +18,7 @@ from smsquest_cli.segments import cost, segment
 from smsquest_cli.webhooks.address import PublicAddress
 from smsquest_cli.webhooks.answering import RuleAnswerer
 from smsquest_cli.webhooks.checks import Checks, RefusedError, malformed
+from smsquest_cli.webhooks.failures import Failures
 from smsquest_cli.webhooks.rejections import Rejections
 from smsquest_cli.wire import Request
 
@@ -86,6 +88,7 @@ class Receiver:
         self._public_url = ""
         self._checks = Checks(verifier, account_sid)
         self._rejections = Rejections(self._record, now=now)
+        self._failures = Failures()
         self._remarked: set[str] = set()  # other accounts whose callbacks were noted
         self._cost_told = False  # that a character makes a reply longer: once is enough
 
@@ -168,7 +171,7 @@ class Receiver:
         recorded = iter(self._log.append(*[entry for one in ready for entry in one.entries]))
         for one in ready:
             first, *_ = islice(recorded, len(one.entries))
-            self._remark_on_repeat(one.arrival, first)
+            self._remark_on(one.arrival, first)
         self._log.sync()
 
     def _hand_on(self, incoming: Incoming, app: App, respond: Callable[[Response], None]) -> None:
@@ -180,7 +183,7 @@ class Receiver:
             nonlocal on_disk
             first, *_ = self._log.append(*arrival.entries)
             on_disk = self._disk.submit(self._log.sync)
-            self._remark_on_repeat(arrival, first)
+            self._remark_on(arrival, first)
 
         if arrival.message is None:
             record()
@@ -285,12 +288,19 @@ class Receiver:
             at=at,
             about=about,
             severity="note",
-            signed_by=account_sid,
-            account=self._account_sid,
+            signed_by=masked(account_sid),
+            account=masked(self._account_sid or ""),
         )
 
-    def _remark_on_repeat(self, arrival: _Arrival, recorded: Event) -> None:
-        """Note that a message came again; a request to the fallback URL has its own note."""
+    def _remark_on(self, arrival: _Arrival, recorded: Event) -> None:
+        """Record what only the log could tell: that a message came again, or why one failed.
+
+        A request to the fallback URL has its own note.
+        """
+        if isinstance(recorded, Status):
+            if problem := self._failures.told_by(recorded):
+                self._record(problem)
+            return
         message = arrival.message
         repeated = isinstance(recorded, Inbound) and recorded.duplicate
         if repeated and message is not None and message.error_code is None:
