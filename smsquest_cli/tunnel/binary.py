@@ -123,7 +123,8 @@ def download(folder: Path, *, say: Callable[[str], None]) -> str:
             unpacked.replace(target)
     except (PyngrokError, OSError, KeyError, EOFError, tarfile.TarError, zipfile.BadZipFile) as err:
         reason = getattr(err, "reason", None) or err
-        words = getattr(reason, "verify_message", None) or str(reason) or type(err).__name__
+        known = getattr(reason, "verify_message", None) or getattr(reason, "strerror", None)
+        words = known or str(reason) or type(err).__name__
         if is_clock_trouble(words):
             raise TunnelError("T13", date=now_here()) from err
         raise TunnelError("T9", reason=" ".join(words.split())) from err
