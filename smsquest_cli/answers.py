@@ -182,20 +182,23 @@ def _redirected(request: Request, answer: Answer, path: str) -> Finding:
 def _signature_refused(
     request: Request, answer: Answer, parts: SplitResult, public_url: str
 ) -> Iterator[Finding]:
-    """A refusal of a genuine signature: what the app probably checked instead of *public_url*."""
+    """A refusal of a genuine signature: what the app checked instead of *public_url*.
+
+    Another path or query is certain; whether it believes the headers of the proxy is not seen.
+    """
     public, local = urlsplit(public_url), _host(request, parts)
     registered = public_url.partition("?")[0]
     found = []
-    if local != public.netloc.rpartition("@")[2]:
-        values = {"local": local, "public": public.hostname, "cure": _cure(answer)}
-        found.append(Finding("S2", values, 11200))
-    elif public.scheme != parts.scheme:
-        found.append(Finding("S1", {"cure": _cure(answer)}, 11200))
     if public.path != parts.path:
-        checked = f"{parts.scheme}://{local}{parts.path}"
-        found.append(Finding("S4", {"registered": registered, "checked": checked}))
+        found.append(Finding("S4", {"registered": registered, "path": parts.path}, 11200))
     if public.query != parts.query:
-        found.append(Finding("S5", {"query": public.query or "none"}))
+        values = {"query": public.query or "none", "seen": parts.query or "none"}
+        found.append(Finding("S5", values, 11200))
+    if not found and local != public.netloc.rpartition("@")[2]:
+        values = {"local": local, "public": public.hostname or "", "cure": _cure(answer)}
+        found.append(Finding("S2", values, 11200))
+    elif not found and public.scheme != parts.scheme:
+        found.append(Finding("S1", {"cure": _cure(answer)}, 11200))
     if not found:
         if any(value != value.strip() for _, value in form_pairs(request.body)):
             found.append(Finding("S6", {"change": "trimmed"}))

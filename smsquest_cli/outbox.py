@@ -82,7 +82,7 @@ def sender_for(
     wanted = given or (run and run.ready.number) or settings.number
     if wanted and not wanted.startswith("PN"):
         return recipient(wanted)
-    return choose_number(twilio, wanted).phone_number
+    return choose_number(twilio, wanted, option="--from").phone_number
 
 
 def send(twilio: TwilioGateway, draft: Draft, *, at: datetime) -> MessageState:

@@ -379,8 +379,8 @@ def test_a_window_that_gets_narrower_gets_a_new_table(width):
     assert lines[0].startswith("server")
     assert [line.split()[-1] for line in lines].count("Status") == 1
     assert all(cell_len(line) <= width for line in lines)
-    assert lines[-1].startswith(" 1 in · 1 out")
-    assert sum("1 out" in line for line in lines) == 1
+    assert lines[-1].startswith(" 1 in")
+    assert sum(" 1 in" in line for line in lines) == 1
 
 
 def test_a_window_that_gets_wider_gets_a_wider_table():
@@ -572,7 +572,8 @@ def test_long_lines_hang():
     [
         (60, " 2 in · 1 out · 1 failed             sandbox · Ctrl-C stops"),
         (44, " 2 in · 1 out · 1 failed       Ctrl-C stops"),
-        (30, " 2 in · 1 out · 1 failed"),
+        (30, " 2 in · 1 out    Ctrl-C stops"),
+        (26, " 2 in        Ctrl-C stops"),
         (20, " 2 in · 1 out"),
         (4, ""),
     ],

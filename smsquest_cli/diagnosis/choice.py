@@ -24,12 +24,17 @@ _SEPARATORS: Final = re.compile(r"[\s().\-/\u00a0\u2010-\u2015]")
 
 
 def choose_number(
-    gateway: TwilioGateway, wanted: str | None, *, pick: Pick | None = None
+    gateway: TwilioGateway,
+    wanted: str | None,
+    *,
+    pick: Pick | None = None,
+    option: str = "--number",
 ) -> PhoneNumber:
     """The number of the account that *wanted* names, or the only one that can do SMS.
 
     Where there are several and none is named, *pick* is given them, the free ones first. Raises
-    `NumberError`: N1 several, N2 not on the account, N3 none at all, N11 no SMS.
+    `NumberError`: N1 several, to be chosen by *option*, N2 not on the account, N3 none at all, N11
+    no SMS.
     """
     numbers = gateway.numbers()
     account = masked(gateway.login.account_sid)
@@ -46,7 +51,8 @@ def choose_number(
     if pick is None:
         listed = ", ".join(map(titled, usable[:MOST_LISTED]))
         more = ", …" if len(usable) > MOST_LISTED else ""
-        raise NumberError("N1", count=len(usable), account=account, candidates=listed + more)
+        values = {"count": len(usable), "account": account, "candidates": listed + more}
+        raise NumberError("N1", option=option, **values)
     return pick(usable)
 
 

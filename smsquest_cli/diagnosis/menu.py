@@ -30,7 +30,8 @@ def _pick(numbers: Sequence[PhoneNumber]) -> PhoneNumber:
     index = console.choose("Which number?", choices)
     if index is None:
         candidates = ", ".join(map(titled, numbers))
-        raise NumberError("N1", count=len(numbers), account="this account", candidates=candidates)
+        values = {"count": len(numbers), "account": "this account", "candidates": candidates}
+        raise NumberError("N1", option="--number", **values)
     return numbers[index]
 
 

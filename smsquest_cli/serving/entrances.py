@@ -170,7 +170,8 @@ class SandboxEntrance(Entrance):
     def prepare(self) -> None:
         """Nothing of an account is used, and that is said."""
         if self._settings.account_sid or self._settings.api_key:
-            console.say("note: Twilio credentials found but not used in the sandbox")
+            but = ", save TWILIO_AUTH_TOKEN to sign with" if self._settings.auth_token else ""
+            console.say(f"note: Twilio credentials found but not used in the sandbox{but}")
 
     def open(self, undone: ExitStack, local_url: str, moved: Callable[[str], None]) -> None:
         """Start the pretend Twilio and its API, with its number pointed here."""

@@ -6,6 +6,7 @@ Widths are terminal cells, not characters: an emoji takes two.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Final
 
 from rich.cells import cell_len
@@ -168,16 +169,17 @@ def counts(totals: Totals) -> list[str]:
 
 
 def footer(left: Sequence[str], hint: str, width: int) -> Text:
-    """Counts on the left, *hint* on the right; of each as many parts as there is room for."""
-    parts, hints = [*left], hint.split(" · ")
-    while parts:
-        said = " · ".join(parts)
-        for first in range(len(hints) + 1):
-            told = " · ".join(hints[first:])
-            room = width - 2 - cell_len(said) - cell_len(told)
-            if room >= (3 if told else 0):
-                return Text(f" {said}{' ' * room}{told}".rstrip(), DIM, no_wrap=True)
-        parts.pop()
+    """Counts on the left, *hint* on the right; of each as many parts as there is room for.
+
+    How to stop, the last part of the hint, stays as long as one count does.
+    """
+    hints = hint.split(" · ")
+    shorter = [" · ".join(hints[first:]) for first in range(len(hints))]
+    counted = [" · ".join(left[:count]) for count in range(len(left), 0, -1)]
+    for said, told in [*product(counted, shorter), *product(counted, [""])]:
+        room = width - 2 - cell_len(said) - cell_len(told)
+        if room >= (3 if told else 0):
+            return Text(f" {said}{' ' * room}{told}".rstrip(), DIM, no_wrap=True)
     return Text("")
 
 
