@@ -654,6 +654,7 @@ def test_a_text_runs_through_a_real_terminal(terminal):
     assert "simulate" in window.text
     assert window.screen.cursor.hidden
 
+    window.process.send("\r\r")  # which some press to set off what comes
     window.simulate(HOSTILE)
     window.until("delivered 1.")
     window.process.sendintr()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Group
@@ -17,6 +18,7 @@ from rich.segment import ControlType
 from rich.text import Text
 
 from smsquest_cli.views.cells import cells
+from smsquest_cli.views.keyboard import unheard
 from smsquest_cli.views.pace import Pace
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ class Canvas:
             vertical_overflow="crop",
             transient=transient,
         )
+        self._typing = ExitStack()
         self._size = out.size
         self._widths: list[int] = []  # of the lines that are there
 
@@ -62,7 +65,10 @@ class Canvas:
     def draw(self, lines: Sequence[Text | Columns], above: Sequence[Text] = ()) -> None:
         """Show *lines* in place of those that are there; *above* them, what is to stay."""
         with self._pace.drawing(), self._out:  # one write for all
-            self._live.start()
+            if not self._live.is_started:
+                if self._out.is_terminal:
+                    self._typing.enter_context(unheard())
+                self._live.start()
             self._unfold()
             if above:
                 self._out.print(Text("\n").join(above))
@@ -74,6 +80,7 @@ class Canvas:
     def leave(self) -> None:
         """Leave the lines as they are, or take them away; the cursor is visible below."""
         self._live.stop()
+        self._typing.close()
 
     def _unfold(self) -> None:
         """Go up by the lines that there are more since a narrower window has folded some."""
