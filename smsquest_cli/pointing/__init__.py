@@ -68,5 +68,9 @@ def restore(
         raise NotRestoredError("M1", number=entry.number, reason=reason)
     pointing = Pointing(gateway, journal, manner or Manner())
     pointing.take_over(entry)
-    pointing.put_back()
+    try:
+        pointing.put_back()
+    except NotRestoredError:
+        pointing.give_back(entry)
+        raise
     return pointing.restored
