@@ -6,7 +6,6 @@ import json
 import os
 import queue
 import signal
-import socket
 import ssl
 import subprocess
 import threading
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from ports import reserved_port
 from program import COMMAND
 
 from smsquest_cli import cli
@@ -210,9 +210,8 @@ def serve(environment, tmp_path):
 @pytest.fixture
 def address():
     """A port of this computer and the public URL that leads there: somebody's own tunnel."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port = found.getsockname()[1]
-    return ("--port", port, "--public-url", f"http://127.0.0.1:{port}")
+    with reserved_port() as port:
+        yield ("--port", port, "--public-url", f"http://127.0.0.1:{port}")
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 import pytest
+from ports import reserved_port
 from program import COMMAND
 
 FORM = {
@@ -268,12 +269,10 @@ def test_what_cannot_be_is_one_line_and_exit_2(smsquest, options):
 
 def test_forwarding_to_itself_is_refused(smsquest):
     """It would hand each message to itself without end."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port = found.getsockname()[1]
-
-    done = smsquest(
-        "serve", "--sandbox", "--port", port, "--forward-to", f"http://localhost:{port}/sms"
-    )
+    with reserved_port() as port:
+        done = smsquest(
+            "serve", "--sandbox", "--port", port, "--forward-to", f"http://localhost:{port}/sms"
+        )
 
     assert done.returncode == 2
     assert "error[U6]: --forward-to cannot be" in done.stderr
