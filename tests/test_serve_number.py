@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import re
 import signal
-import socket
 import sys
 from pathlib import Path
 
 import pexpect
 import pytest
+from ports import closed_port
 from pretend_twilio import pretend_twilio
 
 from smsquest_cli.sandbox import NUMBER
@@ -323,11 +323,10 @@ def test_two_runs_never_share_a_number(serve, twilio, address):
 
 def test_a_public_url_that_leads_elsewhere_is_found_out_first(serve, twilio):
     """The self-test comes before the number: nothing is changed."""
-    with socket.create_server(("127.0.0.1", 0)) as nobody:
-        port = nobody.getsockname()[1]
-    listener = serve("--port", 0, "--public-url", f"http://127.0.0.1:{port}")
+    with closed_port() as port:
+        listener = serve("--port", 0, "--public-url", f"http://127.0.0.1:{port}")
 
-    assert listener.wait(timeout=40) == 6
+        assert listener.wait(timeout=40) == 6
     assert twilio.updates() == []
 
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ports import closed_port
 
 from smsquest_cli import wire
 from smsquest_cli.wire import Answer, ExchangeError, Request
@@ -30,10 +31,11 @@ class Server:
         *answers: bytes,
         drip: float = 0.0,
         host: str = "127.0.0.1",
+        port: int = 0,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._listener = socket.create_server((host, 0), family=family)
+        self._listener = socket.create_server((host, port), family=family)
         self.port = self._listener.getsockname()[1]
         self.received: list[bytes] = []
         self._answers = answers
@@ -155,12 +157,13 @@ def test_a_name_beyond_ascii_is_sent_as_dns_knows_it():
 
 def test_localhost_is_the_ipv4_address_and_else_the_ipv6_one():
     """AirPlay sits on ::1, so that comes second; but it does come."""
-    try:
-        server = Server(OK, host="::1")
-    except OSError:
-        pytest.skip("no IPv6 here")
-    with server:
-        answer = wire.send(Request("GET", f"http://localhost:{server.port}/"))
+    with closed_port() as port:
+        try:
+            server = Server(OK, host="::1", port=port)
+        except OSError:
+            pytest.skip("no IPv6 here, or somebody has that port")
+        with server:
+            answer = wire.send(Request("GET", f"http://localhost:{port}/"))
 
     assert answer.body == b"ok"
 
