@@ -6,6 +6,8 @@ import ast
 import os
 import subprocess
 import sys
+from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -24,27 +26,28 @@ ROOMS = {
 }
 
 
-def rooms_of(library: str) -> set[str]:
-    """The modules and folders of the package that import *library*, at the top or inside."""
-    found = set()
+@cache
+def rooms_by_library() -> dict[str, set[str]]:
+    """The modules and folders of the package that import a library, at the top or inside."""
+    rooms = defaultdict(set)
     for path in PACKAGE.rglob("*.py"):
+        room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            names = (
-                [alias.name for alias in node.names]
-                if isinstance(node, ast.Import)
-                else [node.module or ""]
-                if isinstance(node, ast.ImportFrom)
-                else []
-            )
-            if any(name.split(".")[0] == library for name in names):
-                found.add(path.relative_to(PACKAGE).parts[0].removesuffix(".py"))
-    return found
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            else:
+                continue
+            for name in names:
+                rooms[name.split(".")[0]].add(room)
+    return rooms
 
 
 @pytest.mark.parametrize(("library", "rooms"), ROOMS.items())
 def test_a_library_is_imported_in_its_rooms_only(library, rooms):
     """Nothing but the module that adapts a library knows it."""
-    assert rooms_of(library) <= rooms
+    assert rooms_by_library()[library] <= rooms
 
 
 def modules_loaded_by(*arguments: str) -> set[str]:
