@@ -384,7 +384,18 @@ def test_a_log_that_is_damaged_meanwhile_ends_the_run_and_is_kept(serve, environ
         ((), 'reply     "You said: {Body}"   (another: --reply'),
         (("--reply", "thanks"), 'reply     "thanks"'),
         (("--no-reply",), "reply     none (an empty <Response/>)"),
-        (("--forward-to", "http://127.0.0.1:9/sms"), "app       http://127.0.0.1:9/sms gets every"),
+        (
+            ("--forward-to", "http://127.0.0.1:9/sms"),
+            "app       http://127.0.0.1:9/sms gets every message\n",
+        ),
+        (
+            ("--forward-to", "http://127.0.0.1:9/hook"),
+            "message   (if it checks signatures: --resign, as Twilio signs /sms)\n",
+        ),
+        (
+            ("--forward-to", "http://127.0.0.1:9/hook", "--resign"),
+            "app       http://127.0.0.1:9/hook gets every message\n",
+        ),
     ],
 )
 def test_the_header_says_what_answers(serve, options, words):

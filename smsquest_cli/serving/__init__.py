@@ -6,11 +6,12 @@ import secrets
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from smsquest_cli import console
 from smsquest_cli.eventlog import open_log
 from smsquest_cli.problems import UsageError
-from smsquest_cli.serving.entrances import SANDBOX_TOKEN, Entrance, SandboxEntrance
+from smsquest_cli.serving.entrances import SANDBOX_TOKEN, SMS, Entrance, SandboxEntrance
 from smsquest_cli.serving.session import Answers, Goal, Place, Session
 from smsquest_cli.webhooks import Receiver, RuleAnswerer
 
@@ -97,10 +98,19 @@ def session_for(settings: Settings, options: ServeOptions) -> Iterator[Session]:
         log.close()
 
 
+def _signed_elsewhere(options: ServeOptions) -> str:
+    """A word to those whose app checks signatures where it sees another URL than Twilio signs."""
+    seen, public = urlsplit(options.forward_to or ""), urlsplit(options.public_url or "")
+    signed = public.path.rstrip("/") + SMS
+    if options.resign or (seen.path == signed and not seen.query):
+        return ""
+    return f"   (if it checks signatures: --resign, as Twilio signs {signed})"
+
+
 def _told(options: ServeOptions) -> tuple[str, str]:
     """What answers messages, as the header says it."""
     if options.forward_to is not None:
-        return "app", f"{options.forward_to} gets every message"
+        return "app", f"{options.forward_to} gets every message{_signed_elsewhere(options)}"
     if options.no_reply:
         return "reply", "none (an empty <Response/>)"
     if options.twiml is not None:
