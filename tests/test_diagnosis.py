@@ -414,6 +414,14 @@ def test_too_few_digits_name_nobody(twilio, gateway, typed):
         choose_number(gateway, typed)
 
 
+def test_what_is_offered_instead_can_receive(twilio, gateway):
+    """However close a number for voice alone would be."""
+    twilio.account.add_number("+12025550191", sms=False)
+
+    with pytest.raises(NumberError, match=rf"Closest: \{NUMBER}"):
+        choose_number(gateway, "+12025550192")
+
+
 def test_digits_that_two_numbers_end_in_name_nobody(twilio, gateway):
     """Of two that fit neither is taken."""
     twilio.account.add_number("+442025550101")

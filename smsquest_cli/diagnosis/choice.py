@@ -98,7 +98,8 @@ def _named(wanted: str, numbers: Sequence[PhoneNumber], account: str) -> PhoneNu
         for found in (plain, national):
             if len(found) == 1:
                 return found[0]
-    by_number = {one.phone_number: one for one in numbers}
+    usable = [one for one in numbers if one.sms] or numbers
+    by_number = {one.phone_number: one for one in usable}
     closest = get_close_matches(number, by_number, n=1, cutoff=0.0)
     shown = typed if typed.startswith("PN") else number
     raise NumberError("N2", number=shown, account=account, closest=titled(by_number[closest[0]]))
