@@ -16,6 +16,7 @@ import pytest
 from ports import closed_port
 from pretend_twilio import pretend_twilio
 
+from smsquest_cli import processes
 from smsquest_cli.sandbox import NUMBER
 
 OLD = "https://demo.twilio.com/welcome/sms/reply"
@@ -341,17 +342,20 @@ def test_a_private_url_is_refused_when_twilio_is_the_real_one(smsquest):
     assert "error[N9]" in done.stderr
 
 
-def test_ngrok_by_the_unmodified_pyngrok(serve, twilio, environment):
+@pytest.fixture
+def ngrok(environment):
+    """The variables of a user whose ngrok is the stand-in."""
+    return {
+        "PYNGROK_NGROK_PATH": str(FAKE_NGROK),
+        "NGROK_AUTHTOKEN": "2abcdefgh1_ABCDEFGH1",
+        "FAKE_NGROK_WEB_ADDR": "127.0.0.1:0",
+        "PATH": f"{Path(sys.executable).parent}:{environment['PATH']}",
+    }
+
+
+def test_ngrok_by_the_unmodified_pyngrok(serve, twilio, ngrok):
     """The whole way: agent, tunnel, self-test, number, message, and all of it undone."""
-    listener = serve(
-        "--port", 0,
-        env={
-            "PYNGROK_NGROK_PATH": str(FAKE_NGROK),
-            "NGROK_AUTHTOKEN": "2abcdefgh1_ABCDEFGH1",
-            "FAKE_NGROK_WEB_ADDR": "127.0.0.1:0",
-            "PATH": f"{Path(sys.executable).parent}:{environment['PATH']}",
-        },
-    )  # fmt: skip
+    listener = serve("--port", 0, env=ngrok)
     ready = listener.wait_for("ready", timeout=40)
 
     exchange = twilio.sandbox.play("through the tunnel")
@@ -360,6 +364,22 @@ def test_ngrok_by_the_unmodified_pyngrok(serve, twilio, environment):
     assert exchange.answer.status == 200
     assert listener.wait_for("inbound")["body"] == "through the tunnel"
     assert listener.stop(timeout=30) == 0
+    assert twilio.number.sms_url == OLD
+
+
+def test_restore_ends_the_agent_of_a_killed_run_too(serve, smsquest, twilio, ngrok, home):
+    """What the run left behind is the number and its tunnel: both are put right by one command."""
+    killed = serve("--port", 0, env=ngrok)
+    assert killed.wait_for("ready", timeout=40)
+    assert killed.stop(signal.SIGKILL) == -9
+    (agent,) = (home / "ngrok-agents").glob("*.json")
+    pid, identity = int(agent.stem), json.loads(agent.read_text())["identity"]
+    assert processes.is_running(pid, identity)
+
+    done = smsquest("configure-number", "--restore")
+
+    assert "ended an ngrok agent that a killed smsquest had left behind" in done.stderr
+    assert not processes.is_running(pid, identity)
     assert twilio.number.sms_url == OLD
 
 

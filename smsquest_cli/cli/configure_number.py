@@ -198,6 +198,7 @@ class Task:
         """Put back what the journal holds; exit 9 where that cannot be done."""
         from smsquest_cli import console
         from smsquest_cli.configuring import Outcome, put_back, waiting
+        from smsquest_cli.tunnel import end_orphans
         from smsquest_cli.views.numbers import by_hand, show_outcomes
 
         try:
@@ -214,6 +215,7 @@ class Task:
             return
         outcomes = list(put_back(lambda: _connected(settings), journal, entries, tell=_tell))
         show_outcomes(outcomes, self.output)
+        end_orphans(settings.home, console.say)
         failed = [one for one in outcomes if one.error is not None]
         for one in failed:
             if self.invocation.debug:

@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Protocol
 
 from smsquest_cli.tunnel.given import GivenUrl, NoTunnel, public_url
-from smsquest_cli.tunnel.ngrok import NgrokFound, NgrokSettings, NgrokTunnel, find_ngrok
+from smsquest_cli.tunnel.ngrok import (
+    NgrokFound,
+    NgrokSettings,
+    NgrokTunnel,
+    end_orphans,
+    find_ngrok,
+)
 from smsquest_cli.tunnel.reach import self_test
 from smsquest_cli.tunnel.watch import Pace, TunnelChange
 
@@ -18,6 +24,7 @@ __all__ = [
     "Pace",
     "Tunnel",
     "TunnelChange",
+    "end_orphans",
     "find_ngrok",
     "public_url",
     "self_test",

@@ -79,9 +79,7 @@ class NgrokTunnel:
         begin = _Beginning(local_url, settings, pace, stopping)
         watch = Watch(begin, stopping=stopping, tell=on_change, verify=verify, pace=pace, wall=wall)
         try:
-            for _pid in agent_records.end_orphans(settings.home):
-                begin.orphans += 1
-                settings.say("ended an ngrok agent that a killed smsquest had left behind")
+            begin.orphans += end_orphans(settings.home, settings.say)
             _apart(
                 lambda: watch.open(_wanted_url(settings.domain)),
                 cancel=stopping,
@@ -101,6 +99,14 @@ class NgrokTunnel:
     def close(self) -> None:
         """Take the tunnel down and end the agent, within about two seconds; again does nothing."""
         self._watch.close()
+
+
+def end_orphans(home: Path, say: Callable[[str], object]) -> int:
+    """End the agents that killed runs have left behind, and *say* so; how many there were."""
+    ended = agent_records.end_orphans(home)
+    for _ in ended:
+        say("ended an ngrok agent that a killed smsquest had left behind")
+    return len(ended)
 
 
 def find_ngrok(settings: NgrokSettings, *, pace: Pace | None = None) -> NgrokFound:
