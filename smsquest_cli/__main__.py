@@ -14,15 +14,12 @@ def main() -> None:
         case ["--version"]:
             from smsquest_cli import __version__
 
-            print(f"smsquest {__version__}")  # noqa: T201
+            _answer(f"smsquest {__version__}")
             return
         case ["--help" | "-h"]:
             from smsquest_cli.overview import overview
 
-            try:
-                print(overview(), flush=True)  # noqa: T201
-            except BrokenPipeError:  # | head
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _answer(overview())
             return
     try:
         from smsquest_cli.cli import run
@@ -31,6 +28,21 @@ def main() -> None:
     except KeyboardInterrupt:  # while the imports were under way
         code = INTERRUPTED
     sys.exit(code)
+
+
+def _answer(text: str) -> None:
+    """Print *text*; exits where standard output takes nothing (L5)."""
+    try:
+        print(text, flush=True)  # noqa: T201
+    except OSError as err:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(err, BrokenPipeError):  # | head
+            return
+        from smsquest_cli.problems import LocalError
+
+        told = LocalError("L5", reason=(err.strerror or str(err)).lower())
+        print(f"error[L5]: {told.line}", file=sys.stderr)  # noqa: T201
+        sys.exit(told.exit_code)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ import unicodedata
 from enum import StrEnum
 from typing import IO, TYPE_CHECKING, Final
 
+from smsquest_cli.problems import LocalError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -112,8 +114,15 @@ def short_sid(sid: str) -> str:
 
 
 def use_utf8() -> None:
-    """Let the standard streams carry every character, or a plain sign where a terminal cannot."""
+    """Let the standard streams carry every character, or a plain sign where a terminal cannot.
+
+    One that was closed before we began takes all that is written, and keeps nothing.
+    """
     codecs.register_error("smsquest", _in_plain_signs)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            setattr(sys, name, os.fdopen(nowhere, "w", encoding="utf-8", closefd=False))
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is None:
@@ -285,9 +294,11 @@ def _write(stream: IO[str], text: str) -> None:
         stream.write(text + "\n")
         stream.flush()
     except OSError as err:
-        if err.errno not in (errno.EPIPE, errno.EIO):  # a pipe, or a terminal that was closed
-            raise
-        raise _reader_gone(stream) from err
+        gone = _reader_gone(stream)
+        if err.errno in (errno.EPIPE, errno.EIO):  # a pipe, or a terminal that was closed
+            raise gone from err
+        if stream is sys.stdout:  # of the other one nobody can be told
+            raise LocalError("L5", reason=(err.strerror or str(err)).lower()) from err
 
 
 def _reader_gone(stream: IO[str]) -> ReaderGoneError:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from program import COMMAND
 
 import smsquest_cli
 from smsquest_cli.overview import COMMANDS, OPTIONS, overview
@@ -178,3 +181,73 @@ def test_every_option_says_what_it_takes(smsquest_here):
         ]
         assert options
         assert not [line for line in options if re.search("<(str|int|float|path|file)", line)]
+
+
+# What cannot be read, and what cannot be written
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("serve", "--bogus"), "No such option: --bogus. See: smsquest serve --help"),
+        (("send", "hi"), "Missing option '--to'. See: smsquest send --help"),
+        (("check",), "Missing argument 'url'. See: smsquest check --help"),
+        (("nosuch",), "No such command 'nosuch'. See: smsquest --help"),
+        (("--debug",), "Missing command. See: smsquest --help"),
+        (
+            ("serve", "--port", "x"),
+            (
+                "Invalid value for '--port': Input should be a valid integer. "
+                "See: smsquest serve --help"
+            ),
+        ),
+    ],
+)
+def test_a_command_line_that_cannot_be_read_is_one_line(smsquest_here, arguments, problem):
+    """U9 and exit 2, with where it is explained."""
+    done = smsquest_here(*arguments)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"error[U9]: {problem}\n"
+
+
+@pytest.mark.parametrize("option", [("-o", "json"), ("-ojson",), ("--output=json",)])
+def test_programs_get_a_record_of_that_too(smsquest_here, option):
+    """Though the command line could not be read, what it asks for is plain."""
+    done = smsquest_here("log", "--bogus", *option)
+
+    assert json.loads(done.stdout)["id"] == "U9"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("arguments", ["--version", "--help", "explain N4", "log --bogus -o json"])
+def test_an_output_that_takes_nothing_is_said(environment, arguments):
+    """L5 and exit 7, in one line; nothing of Python's."""
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        done = subprocess.run(
+            [*COMMAND, *arguments.split()],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+            check=False,
+        )
+
+    assert done.returncode == 7
+    assert done.stderr.endswith(
+        "error[L5]: standard output cannot be written (no space left on device): "
+        "what comes from here on is lost\n"
+    )
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell of Unix")
+@pytest.mark.parametrize(("closed", "code"), [("explain N4 >&-", 0), ("explain bogus 2>&-", 2)])
+def test_a_stream_that_is_closed_takes_everything(environment, closed, code):
+    """Who closes one wants to hear nothing, and the exit code says the rest."""
+    command = " ".join(map(shlex.quote, COMMAND))
+    done = subprocess.run(
+        ["sh", "-c", f"{command} {closed}"], capture_output=True, env=environment, check=False
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (code, b"", b"")

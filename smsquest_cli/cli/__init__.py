@@ -6,6 +6,7 @@ short command stay fast (`Commands`).
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
 import threading
@@ -21,13 +22,27 @@ from smsquest_cli import __version__
 from smsquest_cli.cli.bugs import bugs_of_threads, show_bug
 from smsquest_cli.cli.options import Invocation
 from smsquest_cli.overview import COMMANDS, overview
-from smsquest_cli.problems import NumberError, SmsquestError
+from smsquest_cli.problems import LocalError, NumberError, SmsquestError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 INTERRUPTED: Final = 130
+_JSON: Final = re.compile(r"(?:^| )(?:-o ?|--output[ =])json(?: |$)")
 TERMINATED: Final = 143
+_UNREADABLE: Final[Any] = typer.BadParameter.__base__  # which Typer does not give a name of its own
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Make what Typer says of a command line that it cannot read a problem of ours (U9)."""
+    try:
+        yield
+    except _UNREADABLE as err:
+        said = err.format_message().replace("Value error, ", "")  # the words of its own parts
+        problem = said.partition(", unable to parse")[0].strip().rstrip(".")
+        command = err.ctx.command_path if err.ctx else "smsquest"
+        raise UsageError("U9", problem=problem, command=command) from err
 
 
 class Commands(TyperGroup):
@@ -48,6 +63,18 @@ class Commands(TyperGroup):
         command = alone.command(cmd_name, cls=getattr(module, "Command", None))
         command(getattr(module, cmd_name.replace("-", "_")))
         return typer.main.get_command(alone)
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        """Read what stands before the command; raises `UsageError` (U9) for what cannot be read."""
+        if not args:
+            return super().parse_args(ctx, args)  # which shows the help
+        with _readable():
+            return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # noqa: ANN401
+        """Read what stands behind the command, and run it; raises as `parse_args`."""
+        with _readable():
+            return super().invoke(ctx)
 
     def format_help(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # noqa: ANN401
         """The same text as `main` shows before Typer is imported."""
@@ -145,13 +172,18 @@ def run(arguments: Sequence[str]) -> int:
 
     console.use_utf8()
     invocation = Invocation()
+    if _JSON.search(" ".join(arguments)):  # also of a command line that cannot be read
+        invocation.output = console.Output.JSON
     try:
         with _unwound_by_sigterm(), bugs_of_threads(invocation):
             app(list(arguments), prog_name="smsquest", obj=invocation)
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else int(done.code is not None)
     except (Exception, KeyboardInterrupt) as err:  # noqa: BLE001 - one that is not known is a bug
-        return _ended_by(err, invocation)
+        try:
+            return _ended_by(err, invocation)
+        except (LocalError, console.ReaderGoneError) as worse:  # of the output, in saying so
+            return _ended_by(worse, invocation)
     return 0
 
 
