@@ -86,7 +86,7 @@ def test_a_signal_ends_it_with_its_code_and_last_record(serve, number, code, rea
     listener = serve("--sandbox", "--port", 0)
     assert listener.ready
 
-    assert listener.stop(number) == code
+    assert listener.stop(number) == code, listener.stderr
     last = listener.records[-1]
     assert (last["type"], last["reason"], last["restored"]) == ("stopped", reason, None)
     assert "Traceback" not in listener.stderr
