@@ -84,6 +84,17 @@ def test_help_loads_none_of_the_heavy_libraries():
     assert not modules_loaded_by("--help") & heavy
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [("log", "-o", "json", "-n", "1"), ("explain", "30007"), ("serve", "--port", "8767", "-h")],
+)
+def test_a_usual_call_does_not_load_pydantic(arguments, monkeypatch, tmp_path):
+    """Typer would, and it takes as long as all the rest of a short command."""
+    monkeypatch.setenv("SMSQUEST_HOME", str(tmp_path))
+
+    assert "pydantic" not in modules_loaded_by(*arguments)
+
+
 def test_a_missing_credential_is_found_before_the_sdk_is_imported(monkeypatch, tmp_path):
     """E1: no credentials is said at once, without Twilio's SDK, Flask or pyngrok."""
     monkeypatch.chdir(tmp_path)

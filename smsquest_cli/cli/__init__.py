@@ -20,6 +20,7 @@ from typer.core import TyperGroup
 
 from smsquest_cli import __version__
 from smsquest_cli.cli.bugs import bugs_of_threads, show_bug
+from smsquest_cli.cli.conversion import convert_late
 from smsquest_cli.cli.options import Invocation
 from smsquest_cli.overview import COMMANDS, overview
 from smsquest_cli.problems import LocalError, NumberError, SmsquestError, UsageError
@@ -55,17 +56,19 @@ class Commands(TyperGroup):
 
     def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]  # noqa: ANN401
         """The command *cmd_name*, or None where there is none."""
-        del ctx
         if cmd_name not in COMMANDS:
             return None
         module = import_module(f"smsquest_cli.cli.{cmd_name.replace('-', '_')}")
         alone = typer.Typer(add_completion=False, rich_markup_mode=None)
         command = alone.command(cmd_name, cls=getattr(module, "Command", None))
         command(getattr(module, cmd_name.replace("-", "_")))
-        return typer.main.get_command(alone)
+        made = typer.main.get_command(alone)
+        convert_late(made.get_params(ctx))
+        return made
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
         """Read what stands before the command; raises `UsageError` (U9) for what cannot be read."""
+        convert_late(self.get_params(ctx))
         if not args:
             return super().parse_args(ctx, args)  # which shows the help
         with _readable():
