@@ -14,13 +14,14 @@ import re
 import sys
 import textwrap
 import unicodedata
+from contextlib import contextmanager, suppress
 from enum import StrEnum
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final, cast
 
 from smsquest_cli.problems import LocalError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from rich.console import Console
 
@@ -163,14 +164,10 @@ def console_for(stream: IO[str]) -> Console:
     """A Rich console that prints text as it is: no markup, no emoji names, no highlighting."""
     from rich.console import Console
 
-    class Screen(Console):
-        def on_broken_pipe(self) -> None:
-            raise _reader_gone(stream)
-
     terminal = is_terminal(stream)
     forced = bool(os.environ.get("FORCE_COLOR")) and not terminal
-    return Screen(
-        file=stream,
+    return Console(
+        file=cast("IO[str]", _Watched(stream)),
         markup=False,
         emoji=False,
         highlight=False,
@@ -228,7 +225,8 @@ def show_error(error: SmsquestError, *, output: str | None) -> None:
         record = events.Problem(
             ts=datetime.now(UTC), id=error.id, severity=error.severity, line=error.line
         )
-        print_json(events.to_record(record))
+        with suppress(ReaderGoneError):  # an error has its exit code, whoever reads
+            print_json(events.to_record(record))
 
 
 def can_ask() -> bool:
@@ -290,18 +288,43 @@ def _divided(line: str) -> str:
 
 
 def _write(stream: IO[str], text: str) -> None:
-    try:
+    with _reader_of(stream):
         stream.write(text + "\n")
         stream.flush()
+
+
+class _Watched:
+    """*stream* for Rich, which knows nothing of a reader that goes."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with _reader_of(self._stream):
+            return self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with _reader_of(self._stream):
+            self._stream.flush()
+
+
+@contextmanager
+def _reader_of(stream: IO[str]) -> Iterator[None]:
+    """What a failed write to *stream* means; what comes after it goes nowhere, quietly.
+
+    Raises `ReaderGoneError` or `LocalError` (L5) for standard output. That nobody hears our talk
+    any more ends nothing: least of all while a number is put back.
+    """
+    try:
+        yield
     except OSError as err:
-        gone = _reader_gone(stream)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        if stream is sys.stderr:
+            return
         if err.errno in (errno.EPIPE, errno.EIO):  # a pipe, or a terminal that was closed
-            raise gone from err
-        if stream is sys.stdout:  # of the other one nobody can be told
-            raise LocalError("L5", reason=(err.strerror or str(err)).lower()) from err
-
-
-def _reader_gone(stream: IO[str]) -> ReaderGoneError:
-    """What is raised then; what is still to be said on the way out goes nowhere, quietly."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    return ReaderGoneError()
+            raise ReaderGoneError from err
+        raise LocalError("L5", reason=(err.strerror or str(err)).lower()) from err

@@ -7,8 +7,7 @@ A signal never raises in the middle of a change: code that may be cut short says
 from __future__ import annotations
 
 import signal
-import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
@@ -46,7 +45,6 @@ class Signals:
         self.reason: str | None = None
         self.exit_code = 0
         self.count = 0
-        self.raised = threading.Event()
         self._on_repeat = on_repeat
         self._raising = False
         self._former: dict[int, object] = {}
@@ -89,9 +87,9 @@ class Signals:
         self.count += 1
         if self.reason is None:
             self.reason, self.exit_code = REASONS[signal.Signals(number).name]
-        self.raised.set()
         if self._raising:
             self._raising = False
             raise Stopped
         if self.count > 1:
-            self._on_repeat(self.count)
+            with suppress(Exception):  # which would fly through what is being put back, and end it
+                self._on_repeat(self.count)

@@ -6,8 +6,11 @@ The account is the pretend Twilio over HTTP, below the real SDK; processes and s
 from __future__ import annotations
 
 import json
+import os
+import pty
 import re
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -15,6 +18,7 @@ import pexpect
 import pytest
 from ports import closed_port
 from pretend_twilio import pretend_twilio
+from program import COMMAND
 
 from smsquest_cli import processes
 from smsquest_cli.sandbox import NUMBER
@@ -67,6 +71,70 @@ def test_every_signal_puts_it_back(serve, twilio, address, number, code):
 
     assert listener.stop(number) == code
     assert twilio.number.sms_url == OLD
+
+
+@pytest.fixture
+def abandoned(environment, tmp_path, twilio, address):
+    """A ``serve`` whose reader goes: ``abandoned(window=True)`` closes its terminal.
+
+    Or a pipe is closed, as when Ctrl-C ends both of ``serve -o json | jq``. A second signal comes
+    while the number is put back, which Twilio may *refuse*. Gives the exit code; what is said on
+    standard error goes to the file *said*, if there is one.
+    """
+    started = []
+
+    def abandon(*, window, said=None, refuse=False):
+        reader, writer = pty.openpty() if window else os.pipe()
+        listener = subprocess.Popen(
+            [*COMMAND, "serve", *map(str, address), "--output", "table" if window else "json"],
+            stdin=subprocess.DEVNULL, stdout=writer, stderr=said or writer,
+            cwd=tmp_path, env=environment, start_new_session=True,
+        )  # fmt: skip
+        started.append(listener)
+        os.close(writer)
+        shown = b""
+        while (b"waiting for" if window else b'"type": "ready"') not in shown:
+            shown += (more := os.read(reader, 1 << 16))
+            assert more, shown
+        if refuse:
+            twilio.faults.add("POST", ".*IncomingPhoneNumbers.*", status=401, times=None)
+        answer = twilio.sandbox.app.wsgi_app
+
+        def insisting(environ, start):
+            if len(begun) == 1:
+                begun.append(environ)
+                listener.send_signal(number)
+            return answer(environ, start)
+
+        begun, number = [None], signal.SIGHUP if window else signal.SIGINT
+        twilio.sandbox.app.wsgi_app = insisting
+        os.close(reader)
+        listener.send_signal(number)
+        return listener.wait(40)
+
+    yield abandon
+    for listener in started:
+        listener.kill()
+        listener.wait()
+
+
+@pytest.mark.parametrize(("window", "code"), [(True, 129), (False, 0)])
+def test_it_is_put_back_though_nobody_hears_of_it(abandoned, twilio, window, code):
+    """Neither a closed terminal nor a pipe whose reader has died ends what is put back."""
+    assert abandoned(window=window) == code
+    assert twilio.number.sms_url == OLD
+
+
+@pytest.mark.parametrize("window", [True, False])
+def test_a_number_that_stays_is_9_whoever_reads(abandoned, smsquest, tmp_path, window):
+    """M1 is said, and the last record is in the log, also when standard output leads nowhere."""
+    with (tmp_path / "said").open("w+b") as said:
+        assert abandoned(window=window, said=said, refuse=True) == 9
+        said.seek(0)
+        assert b"error[M1]" in said.read()
+
+    stopped = smsquest("log", "--type", "stopped", "-o", "json").stdout
+    assert json.loads(stopped)["restored"] is False
 
 
 def test_when_nothing_comes_the_likely_reasons_are_named_in_order(serve, twilio, address):

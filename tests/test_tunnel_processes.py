@@ -71,6 +71,7 @@ def test_ctrl_c_while_the_agent_starts_leaves_nothing(place, monkeypatch):
 
 DRIVER = """
 import sys
+import threading
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from fake_ngrok.place import QUICK, settings
@@ -85,7 +86,8 @@ with Signals() as signals:
                 "http://127.0.0.1:9", settings(Path(sys.argv[2]), domain=sys.argv[3]), pace=QUICK
             )
         print(tunnel.url, flush=True)
-        signals.raised.wait(30)
+        with signals.interruptible():
+            threading.Event().wait(30)
     except Stopped:
         pass
     finally:

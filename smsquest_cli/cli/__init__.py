@@ -162,11 +162,16 @@ def _unwound_by_sigterm() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    former = signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+
+    def end(*_: object) -> None:
+        sys.exit(TERMINATED)
+
+    former = signal.signal(signal.SIGTERM, end)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, former)
+        if signal.getsignal(signal.SIGTERM) is end:  # else a run has told it to change nothing more
+            signal.signal(signal.SIGTERM, former)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -104,7 +104,8 @@ class Session:
     def run(self) -> int:
         """Start, show, stop; all that was changed is put back before this returns."""
         code, told = 1, None
-        with self._signals, ExitStack() as shown:
+        gone = console.ReaderGoneError
+        with suppress(gone), self._signals, ExitStack() as shown:
             try:
                 with ExitStack() as undone:
                     self._start(undone, shown)
@@ -117,6 +118,8 @@ class Session:
                 if self._view is None and self._entrance.restored is not False:
                     console.begin_line()
                     console.say("nothing changed.")
+            except gone:  # | head has seen enough
+                code, self._reason = 0, "interrupt"
             except SmsquestError as err:
                 code, told = err.exit_code, err.id
                 if isinstance(err, TunnelError):
@@ -218,12 +221,12 @@ class Session:
         """Everything recorded since the last look, counted and shown."""
         while True:
             batch = self._log.read(self._cursor, run=self._place.run_id)
-            self._count(batch.events)
-            if self._view is not None and batch.events:
-                self._view.show(batch.events)
             if batch.cursor == self._cursor:
                 break
             self._cursor = batch.cursor
+            self._count(batch.events)
+            if self._view is not None and batch.events:
+                self._view.show(batch.events)
         if self._view is not None:
             self._view.refresh()
 
@@ -254,7 +257,8 @@ class Session:
             self._reason = self._signals.reason
         if self._view is None:
             return
-        self._show_news()
+        with suppress(console.ReaderGoneError):  # the last record is not for the screen alone
+            self._show_news()
         totals = self._inbox.totals
         self._log.append(
             Entry(
