@@ -50,11 +50,19 @@ class Signals:
         self._former: dict[int, object] = {}
 
     def __enter__(self) -> Self:
-        """Handle the signals from now on, also where a shell's background job ignores SIGINT."""
+        """Handle the signals from now on, also where a shell's background job ignores SIGINT.
+
+        A SIGHUP that is ignored stays so: that is what ``nohup`` is for.
+        """
         for name in REASONS:
             number = getattr(signal, name, None)
-            if number is not None:
-                self._former[number] = signal.signal(number, self._handle)
+            if number is None:
+                continue
+            former = signal.signal(number, self._handle)
+            if name == "SIGHUP" and former is signal.SIG_IGN:
+                signal.signal(number, former)
+            else:
+                self._former[number] = former
         return self
 
     def __exit__(

@@ -66,6 +66,31 @@ def test_the_former_handlers_return():
     assert signal.getsignal(signal.SIGTERM) == before
 
 
+def test_what_nohup_ignores_stays_ignored():
+    """A run that is to outlive its terminal does; Ctrl-C and SIGTERM still end it."""
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Signals() as signals:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert signals.reason is None
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, former)
+
+
+def test_what_is_said_of_a_repeat_ends_nothing():
+    """A handler runs in the middle of anything: its error would fly through that."""
+
+    def failing(_count):
+        raise RuntimeError("reentrant call")
+
+    with Signals(failing) as signals:
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    assert signals.count == 2
+
+
 def test_a_signal_while_python_ends_changes_nothing():
     """A run that has stopped cleanly is not killed on its last metre by one more Ctrl-C."""
     script = """
