@@ -62,7 +62,7 @@ class Entry:
     started: datetime
     pid: int
     process: str | None = None  # what tells this process from a later one with its pid
-    host: str = ""
+    host: str = ""  # this and the next are for people who look into the file
     user: str = ""
     origin: str | None = None  # of the Twilio, if it is another than Twilio's
     kept: bool = False  # it was left pointing here on purpose
@@ -90,14 +90,9 @@ class Journal:
     """The journal in the state folder *home*."""
 
     def __init__(
-        self,
-        home: Path,
-        *,
-        host: str | None = None,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        self, home: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
         self.folder = home / "journal"
-        self._host = host or socket.gethostname()
         self._now = now
 
     def signed(self, entry: Entry, *, pid: int | None = None) -> Entry:
@@ -108,7 +103,7 @@ class Journal:
             started=self._now(),
             pid=pid,
             process=processes.identity(pid),
-            host=self._host,
+            host=socket.gethostname(),
             user=_user(),
             kept=False,
         )
@@ -126,7 +121,7 @@ class Journal:
 
     def is_live(self, entry: Entry) -> bool:
         """Whether the run that made *entry* is still there to put it back."""
-        return entry.host == self._host and processes.is_running(entry.pid, entry.process)
+        return processes.is_running(entry.pid, entry.process)  # of no other computer, see there
 
     def stale(self) -> list[Entry]:
         """The entries whose run is gone without having put its number back."""

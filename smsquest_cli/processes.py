@@ -11,7 +11,8 @@ from pathlib import Path
 def identity(pid: int) -> str | None:
     """Something that no other process with this *pid* ever has (its start), or None if it is gone.
 
-    Linux: the start in clock ticks since boot, and the boot. Elsewhere: what ``ps`` says.
+    Linux: the start in clock ticks since boot, and the boot. Elsewhere: what ``ps`` says, in a
+    time zone that stays. A process of another computer has another one.
     """
     if sys.platform == "linux":
         try:
@@ -28,7 +29,7 @@ def identity(pid: int) -> str | None:
         capture_output=True,
         text=True,
         check=False,
-        env={"LC_ALL": "C"},
+        env={"LC_ALL": "C", "TZ": "UTC0"},
     )
     return shown.stdout.strip() or None  # pragma: no cover
 
