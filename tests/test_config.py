@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smsquest_cli.config import Secret, load_settings, masked
+from smsquest_cli.config import Secret, load_settings, masked, state_folder
 from smsquest_cli.credentials import misshapen
 from smsquest_cli.problems import CredentialsError, SmsquestError, UsageError
 
@@ -510,6 +510,16 @@ def test_the_state_folder_is_for_this_user_only(load, tmp_path):
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
     assert load().store == str(tmp_path / "state" / "events.sqlite3")
     assert load({"SMSQUEST_STORE": "/tmp/x.db"}).store == "/tmp/x.db"
+
+
+def test_the_state_folder_alone_is_found_as_with_all_settings(tmp_path):
+    """By those who need nothing else: the environment first, then the ``.env``."""
+    (tmp_path / ".env").write_text("SMSQUEST_HOME=mine\n")
+    (tmp_path / "other").write_text("SMSQUEST_HOME=theirs\n")
+
+    assert state_folder({}, cwd=tmp_path) == tmp_path / "mine"
+    assert state_folder({"SMSQUEST_HOME": "ours"}, cwd=tmp_path) == tmp_path / "ours"
+    assert state_folder({}, cwd=tmp_path, env_file=Path("other")) == tmp_path / "theirs"
 
 
 def test_the_state_folder_is_the_systems_by_default(tmp_path, monkeypatch):

@@ -142,9 +142,9 @@ def root(
 
 def _say_what_waits(invocation: Invocation) -> None:
     """One line for each number that a killed run has left pointing here."""
-    from smsquest_cli.config import home_folder
+    from smsquest_cli.config import state_folder
 
-    home = home_folder(invocation.environment.get("SMSQUEST_HOME") or None, Path.cwd())
+    home = state_folder(invocation.environment, cwd=Path.cwd(), env_file=invocation.env_file)
     if not any((home / "journal").glob("*.json")):  # the usual case costs nothing more
         return
     from datetime import UTC, datetime

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from smsquest_cli.config.loading import home_folder, load_settings
+from smsquest_cli.config.loading import load_settings, state_folder
 from smsquest_cli.config.settings import Settings
 from smsquest_cli.credentials import Secret, masked
 
-__all__ = ["Secret", "Settings", "home_folder", "load_settings", "masked"]
+__all__ = ["Secret", "Settings", "load_settings", "masked", "state_folder"]

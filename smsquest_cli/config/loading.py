@@ -22,10 +22,12 @@ from smsquest_cli.config.sources import (
     about,
     found_env_file,
     named_env_file,
+    read_env_file,
     twilio_cli_profiles,
 )
 from smsquest_cli.credentials import Secret
 from smsquest_cli.problems import UsageError
+from smsquest_cli.webhook_urls import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -81,7 +83,7 @@ def load_settings(
     search = _Search(plain)
     if active and not search.is_enough:
         search = _Search([*plain, active])
-    home = home_folder(search.find("home"), cwd)
+    home = _home_folder(search.find("home"), cwd)
     region, edge = _pair(search.find("region"), search.find("edge"))
     return Settings(
         home=home,
@@ -190,7 +192,20 @@ def _pair(region: str | None, edge: str | None) -> tuple[str | None, str | None]
     return region, edge or EDGES[region]
 
 
-def home_folder(given: str | None, cwd: Path) -> Path:
+def state_folder(
+    environment: Mapping[str, str], *, cwd: Path, env_file: Path | None = None
+) -> Path:
+    """The state folder as `load_settings` finds it, for whoever needs nothing else of them."""
+    variable = VARIABLES["home"]
+    given = Source("environment", environment).get(variable)
+    file = cwd / (env_file or ".env")
+    if given is None and file.is_file():  # looked at first: reading one takes an import
+        with suppress(OSError):
+            given = read_env_file(file, name="", environment=environment).get(variable)
+    return _home_folder(given, cwd)
+
+
+def _home_folder(given: str | None, cwd: Path) -> Path:
     """The folder for state; made for this user only where it is missing and can be made."""
     if given:
         home = cwd / Path(given).expanduser()
@@ -246,5 +261,5 @@ def _origin(search: _Search, *, distrusted: Source | None) -> str | None:
         is_origin = parts.hostname in LOOPBACK
         expected = "an origin on this computer; any other belongs into the environment"
     if not is_origin:
-        raise UsageError("U6", option=variable, value=url, expected=expected)
+        raise UsageError("U6", option=variable, value=shown(url), expected=expected)
     return f"{parts.scheme}://{parts.netloc}"

@@ -105,7 +105,7 @@ class Profiles:
         return f"{self.path} has none"
 
 
-def env_file(path: Path, *, name: str, environment: Mapping[str, str]) -> Source:
+def read_env_file(path: Path, *, name: str, environment: Mapping[str, str]) -> Source:
     """The settings in the ``.env`` file at *path*; raises `OSError`.
 
     ``${NAME}`` in a value is replaced as python-dotenv does, from *environment* first.
@@ -134,7 +134,7 @@ def env_file(path: Path, *, name: str, environment: Mapping[str, str]) -> Source
 def named_env_file(path: Path, *, environment: Mapping[str, str]) -> Source:
     """The file that the user named; raises `UsageError` (U6) where it cannot be read."""
     try:
-        return env_file(path, name=str(path), environment=environment)
+        return read_env_file(path, name=str(path), environment=environment)
     except OSError as err:
         reason = (err.strerror or str(err)).lower()
         raise UsageError(
@@ -146,7 +146,7 @@ def found_env_file(folder: Path, *, environment: Mapping[str, str]) -> Source:
     """The ``.env`` in *folder*; without settings where there is none (it may be a folder)."""
     path = folder / ".env"
     try:
-        return env_file(path, name=".env", environment=environment)
+        return read_env_file(path, name=".env", environment=environment)
     except OSError:
         return Source(".env", {})
 
