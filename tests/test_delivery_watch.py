@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ import pytest
 from smsquest_cli.delivery_watch import Deliveries, DeliveryWatch, Selection
 from smsquest_cli.delivery_watch.poll import LIST_LIMIT, state_of
 from smsquest_cli.eventlog import Entry, open_log
-from smsquest_cli.events import MessageState, Problem, Status
+from smsquest_cli.events import MessageState, Problem, Reply, Status
 from smsquest_cli.problems import CredentialsError, ExpectationError, TwilioRefusedError
 
 NUMBER, PHONE = "+12025550100", "+12025550143"
@@ -52,7 +53,7 @@ class Twilio:
     """The gateway's two questions; answers are the script's, the last one for ever."""
 
     def __init__(self, *answers, listed=()):
-        self.asked = []
+        self.asked, self.numbers = [], []
         self._answers = list(answers)
         self._listed = self.listed_later = listed
 
@@ -61,8 +62,9 @@ class Twilio:
             sid, lambda: self._answers.pop(0) if self._answers[1:] else self._answers[0]
         )
 
-    def messages(self, *, since, from_, limit):
-        del since, from_
+    def messages(self, *, since, limit, **number):
+        del since
+        self.numbers.append(number)
         listed, self._listed = self._listed, self.listed_later
         return self._answer(f"list {limit}", lambda: listed)
 
@@ -182,6 +184,38 @@ def test_only_the_messages_of_the_number_are_shown(log, shown):
     watching(log, shown, number=NUMBER).once()
 
     assert shown.statuses == ["sent"]
+
+
+def test_twilio_is_asked_for_both_directions_of_a_number(log, shown):
+    """Its list knows a sender or a recipient, not "either"."""
+    twilio = Twilio(listed=[sent_message("delivered")])
+
+    watching(log, shown, twilio=twilio, number=PHONE).once()
+
+    assert twilio.numbers == [{"from_": PHONE}, {"to": PHONE}]
+    assert shown.statuses == ["delivered"]
+
+
+def test_a_callback_that_comes_while_the_past_is_read_is_not_lost(log, shown):
+    """The text of a reply stands with its message, so there are two things to read."""
+    heard = "SM" + "2" * 32
+    reply = Reply(ts=now(), in_reply_to=heard, source="reply", http_status=200, ms=1)
+    record(log, reply, replace(callback("sent"), in_reply_to=heard))
+
+    class Busy:
+        """The log; a callback is recorded right before the second reading."""
+
+        def __getattr__(self, name):
+            return getattr(log, name)
+
+        def read(self, after, **options):
+            if options.get("sids") == [heard]:
+                record(log, callback("delivered"))
+            return log.read(after, **options)
+
+    watching(Busy(), shown, sids=[SID]).follow(until="delivered", timeout=10)
+
+    assert shown.statuses[-1] == "delivered"
 
 
 def test_older_messages_are_not_shown_unless_named(log, shown):

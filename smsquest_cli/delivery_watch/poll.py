@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from smsquest_cli.delivery_watch.agenda import LISTING, Agenda, Inquiry
@@ -127,9 +128,11 @@ class DeliveryPoll:
         if question != LISTING:
             message = message_or_none(self._twilio, question)
             return [] if message is None else [message]
-        return self._twilio.messages(
-            since=self._selection.since, from_=self._selection.number, limit=LIST_LIMIT
-        )
+        lately = partial(self._twilio.messages, since=self._selection.since, limit=LIST_LIMIT)
+        number = self._selection.number
+        if number is None:
+            return lately()
+        return [*lately(from_=number), *lately(to=number)]
 
 
 class KnownMessages:

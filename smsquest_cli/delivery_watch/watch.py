@@ -172,10 +172,12 @@ class DeliveryWatch:
         if not sids:
             return self._read(0, since=self._selection.since)
         changed = self._read(0, sids=sids)
+        cursor = self._cursor
         at = self._now()
         heard = [self._deliveries.state(sid, at=at).in_reply_to for sid in changed]
         if heard := [sid for sid in heard if sid]:  # the texts of replies stand with these
             self._read(0, sids=heard)
+            self._cursor = cursor  # what has come since then of the others is still to be read
         return changed
 
     def _read(
