@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from smsquest_cli.diagnosis import choose_number, normalised
+from smsquest_cli.diagnosis import choose_number
 from smsquest_cli.events import MessageState, Problem, Step
+from smsquest_cli.messages import normalised
 from smsquest_cli.problems import UsageError
 from smsquest_cli.segments import GSM_7, cost, segment
 from smsquest_cli.statuses import FINAL
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 NO_CALLBACK: Final = "none"
 LONGEST_URL: Final = 4000
-_NUMBER: Final = re.compile(r"[+\d][\d\s().\-/]*", re.ASCII)  # not "MyShop", "MG…", "whatsapp:…"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +65,6 @@ def callback_for(given: str | None, run: Run | None, settings: Settings) -> str 
     return run.ready.status_url
 
 
-def recipient(typed: str) -> str:
-    """*typed* as Twilio takes it: a number as E.164, anything else as it is."""
-    return normalised(typed) if _NUMBER.fullmatch(typed.strip()) else typed
-
-
 def sender_for(
     given: str | None, run: Run | None, settings: Settings, twilio: TwilioGateway
 ) -> str:
@@ -81,7 +75,7 @@ def sender_for(
     """
     wanted = given or (run and run.ready.number) or settings.number
     if wanted and not wanted.startswith("PN"):
-        return recipient(wanted)
+        return normalised(wanted)
     return choose_number(twilio, wanted, option="--from").phone_number
 
 

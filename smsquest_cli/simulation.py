@@ -64,9 +64,7 @@ class Phone(Protocol):
 
 
 @contextmanager
-def phone_for(
-    settings: Settings, run: Run | None, url: str | None, *, method: str | None = None
-) -> Iterator[Phone]:
+def phone_for(settings: Settings, run: Run | None, url: str | None) -> Iterator[Phone]:
     """The phone to use: one of the sandbox of *run*, or one of our own for *url* or *run*.
 
     Raises `UsageError`: U3 where there is neither, U6 for a URL that cannot be one.
@@ -89,7 +87,7 @@ def phone_for(
         allow_remote=True,
         account_sid=settings.account_sid or ACCOUNT_SID,
     ) as sandbox:
-        yield _OwnPhone(sandbox, method)
+        yield _OwnPhone(sandbox)
 
 
 class _SandboxPhone:
@@ -163,9 +161,8 @@ class _OwnPhone:
 
     carries = True
 
-    def __init__(self, sandbox: Sandbox, method: str | None) -> None:
+    def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
-        self._method = method
 
     def text(self, text: Text) -> Exchange:
         to = text.to or next(iter(self._sandbox.account.numbers.values())).phone_number
@@ -180,7 +177,7 @@ class _OwnPhone:
             parameters=text.parameters,
             scenario=text.scenario,
             pace=text.pace,
-            method=text.method or self._method,
+            method=text.method,
             unsigned=text.unsigned,
         )
 

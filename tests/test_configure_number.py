@@ -14,7 +14,7 @@ import pexpect
 import pytest
 from pretend_twilio import pretend_twilio
 
-from smsquest_cli.configuring import Wanted, apply, plan
+from smsquest_cli.configuring import Wanted, apply, plan, put_back
 from smsquest_cli.diagnosis import route_of
 from smsquest_cli.events import Ready
 from smsquest_cli.journal import Entry, Journal
@@ -652,6 +652,23 @@ def test_a_number_that_cannot_be_put_back_ends_with_9(configure, twilio, journal
     assert reason in done.stderr
     assert "NOT restored" in done.stdout
     assert [entry.number for entry in journal.entries()] == [NUMBER]
+
+
+def test_one_that_is_taken_meanwhile_stops_none_of_the_others(twilio, journal):
+    """A serve is started for the first in the moment before its turn."""
+    other = twilio.account.add_number("+12025550111", sms_url=TUNNEL)
+    twilio.number.sms_url = TUNNEL
+    entries = [
+        left_behind(journal, twilio),
+        left_behind(journal, twilio, sid=other.sid, number=other.phone_number),
+    ]
+    journal.write(journal.signed(entries[0]), replacing=entries[0])
+
+    outcomes = [*put_back(twilio.gateway, journal, entries, tell=lambda _event: None)]
+
+    assert [one.outcome for one in outcomes] == ["failed", "restored"]
+    assert "M4" in outcomes[0].error.line
+    assert other.sms_url == SHOP
 
 
 def test_debug_says_how_to_put_it_back_by_hand(smsquest_here, twilio, journal):

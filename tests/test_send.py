@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 
 import pytest
 
 from smsquest_cli.cli.send import _with_status
+from smsquest_cli.eventlog import open_log
 from smsquest_cli.sandbox import NUMBER, PHONE, Sandbox, Scenario
 from smsquest_cli.server import bind
 
@@ -49,6 +52,24 @@ def test_a_message_is_sent_and_followed_to_its_end(serve, smsquest):
     assert states[-1]["final"]
     shown = running.wait_for("message", body="Hello → quest")
     assert running.wait_for("status", status="delivered")["sid"] == shown["sid"]
+
+
+@pytest.mark.parametrize("wait", [[], ["--wait"]])
+def test_a_message_that_is_out_is_named_though_it_cannot_be_recorded(
+    twilio, smsquest_here, tmp_path, monkeypatch, wait
+):
+    """L1 and exit 7, but nobody sends it again because its SID was never said."""
+    store = tmp_path / "events.sqlite3"
+    open_log(store, run="").close()
+    monkeypatch.setattr("smsquest_cli.eventlog.database.BUSY_SECONDS", 0.05)
+    with closing(sqlite3.connect(store)) as locked:
+        locked.execute("BEGIN IMMEDIATE")
+        env = {**twilio.environment, "SMSQUEST_STORE": str(store)}
+        done = smsquest_here("send", "pay me", "--to", PHONE, *wait, "-o", "json", env=env)
+
+    assert done.returncode == 7
+    (sent,) = twilio.account.messages()
+    assert [r["sid"] for r in records(done) if r["type"] == "message"] == [sent.sid]
 
 
 def test_the_text_may_come_from_standard_input(twilio, smsquest):

@@ -8,6 +8,7 @@ import typer
 
 from smsquest_cli.cli.options import Invocation, TableLinesJson, parse_ago, resolve_sids
 from smsquest_cli.events import EVENT_TYPES
+from smsquest_cli.messages import normalised
 from smsquest_cli.problems import UsageError
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def log(
             types=types,
             since=start,
             sids=resolve_sids(events, sids) if sids else None,
-            number=number,
+            number=normalised(number) if number else None,
         )
 
 

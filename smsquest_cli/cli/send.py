@@ -15,6 +15,7 @@ from smsquest_cli.cli.options import (
     parse_duration,
     text_of,
 )
+from smsquest_cli.messages import normalised
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -103,7 +104,7 @@ def send(
     with account.twilio() as twilio:
         draft = outbox.Draft(
             body=text_of(body),
-            to=outbox.recipient(to),
+            to=normalised(to),
             sender=outbox.sender_for(from_, account.run, account.settings, twilio),
             media=addresses,
             status_callback=outbox.callback_for(status_callback, account.run, account.settings),
@@ -124,6 +125,7 @@ def _send(
     from smsquest_cli import console, outbox
     from smsquest_cli.delivery_watch import DeliveryWatch, Selection
     from smsquest_cli.eventlog import Entry, Stored
+    from smsquest_cli.problems import LocalError
     from smsquest_cli.views.messages import message_view
 
     now = datetime.now(UTC)
@@ -132,7 +134,11 @@ def _send(
         if note := outbox.note_on(draft.body, at=now):
             view.show([Stored(0, "", note)])
         state = outbox.send(twilio, draft, at=now)
-        log.append(Entry(state))
+        try:
+            log.append(Entry(state))
+        except LocalError:  # the message is out, whatever becomes of its record
+            view.show([Stored(0, "", state)])
+            raise
         if wait is None:
             view.show([Stored(0, "", state)])
             return

@@ -16,6 +16,7 @@ from smsquest_cli.cli.options import (
     text_of,
     the_run,
 )
+from smsquest_cli.messages import normalised
 
 
 def simulate(
@@ -98,8 +99,8 @@ def simulate(
     settings = invocation.settings()
     text = simulation.Text(
         body=text_of(body),
-        from_=from_ or PHONE,
-        to=to,
+        from_=normalised(from_) if from_ else PHONE,
+        to=normalised(to) if to else None,
         media=parse_addresses(media or (), "--media"),
         parameters=parse_pairs(param or (), "--param"),
         method=method,

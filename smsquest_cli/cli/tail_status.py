@@ -17,6 +17,7 @@ from smsquest_cli.cli.options import (
     parse_duration,
     resolve_sids,
 )
+from smsquest_cli.messages import normalised
 from smsquest_cli.problems import CredentialsError, UsageError
 
 if TYPE_CHECKING:
@@ -93,7 +94,6 @@ def tail_status(
     they do not tell, and only about messages that are not final.
     """
     from smsquest_cli import console
-    from smsquest_cli.diagnosis import normalised
 
     invocation: Invocation = ctx.obj
     shown_as = console.stream_output(output)

@@ -30,17 +30,6 @@ class Listed:
     left_behind: bool = False  # the run of the entry is gone, and it still calls that run
 
     @property
-    def answers(self) -> str:
-        """Who answers: ``conversations``, ``service``, ``application`` or ``number``."""
-        route = self.route
-        places = (
-            ("conversations", route.address),
-            ("service", route.service),
-            ("application", route.application),
-        )
-        return next((name for name, place in places if place is not None), "number")
-
-    @property
     def is_free(self) -> bool:
         """Whether it can be pointed without asking anybody."""
         route = self.route
@@ -101,7 +90,7 @@ class Listed:
             "sid": number.sid,
             "name": number.name or None,
             "sms": number.sms,
-            "answers": self.answers,
+            "answers": self.route.answers,
             "url": shown(route.url) or None,
             "method": route.method,
             "owner": route.owner.kind,

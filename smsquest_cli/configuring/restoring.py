@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from smsquest_cli.diagnosis import normalised
+from smsquest_cli.messages import normalised
 from smsquest_cli.pointing import Manner, restore
 from smsquest_cli.problems import NotRestoredError, NumberError, SmsquestError
 from smsquest_cli.webhook_urls import described, shown
@@ -94,8 +94,8 @@ def put_back(
     for entry in entries:
         try:
             yield _put_back(connect, journal, entry, tell)
-        except NotRestoredError as err:
-            yield Outcome(entry=entry, outcome="failed", error=err)
+        except SmsquestError as err:
+            yield Outcome(entry=entry, outcome="failed", error=_not_restored(entry, err))
 
 
 def _put_back(
@@ -104,15 +104,17 @@ def _put_back(
     entry: Entry,
     tell: Callable[[Event], object],
 ) -> Outcome:
-    try:
-        gateway = connect()
-    except SmsquestError as err:
-        reason = f"{err.id}: {err.line}"
-        raise NotRestoredError("M1", number=entry.number, reason=reason) from err
+    gateway = connect()
     if journal.entry(entry.sid) is None:
         journal.revive(entry)
     done = restore(gateway, entry, journal=journal, manner=Manner(tell=tell, patience=PATIENCE))
     return Outcome(entry=entry, outcome="restored" if done else "left")
+
+
+def _not_restored(entry: Entry, err: SmsquestError) -> NotRestoredError:
+    if isinstance(err, NotRestoredError):
+        return err
+    return NotRestoredError("M1", number=entry.number, reason=f"{err.id}: {err.line}")
 
 
 def _is_of(login: RestCredentials, entry: Entry) -> bool:

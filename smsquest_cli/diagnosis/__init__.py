@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from smsquest_cli.diagnosis.choice import by_usefulness, choose_number, normalised, titled
+from smsquest_cli.diagnosis.choice import by_usefulness, choose_number, titled
 from smsquest_cli.diagnosis.menu import menu
 from smsquest_cli.diagnosis.routes import (
     Concern,
@@ -21,7 +21,6 @@ __all__ = [
     "concern_about",
     "menu",
     "named_service",
-    "normalised",
     "route_of",
     "routes_of",
     "titled",

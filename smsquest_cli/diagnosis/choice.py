@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 from smsquest_cli.credentials import masked
+from smsquest_cli.messages import normalised, without_separators
 from smsquest_cli.problems import NumberError
 from smsquest_cli.webhook_urls import owner_of
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 MOST_LISTED: Final = 8
 NATIONAL: Final = 7  # so many last digits tell a number from the others of an account
-_NORTH_AMERICAN: Final = 10
-_SEPARATORS: Final = re.compile(r"[\s().\-/\u00a0\u2010-\u2015]")
 
 
 def choose_number(
@@ -73,16 +71,6 @@ def titled(number: PhoneNumber) -> str:
     return f"{number.phone_number} ({number.name})" if number.name else number.phone_number
 
 
-def normalised(text: str) -> str:
-    """*text* as E.164, as far as one can tell: no blanks, ``00`` is ``+``, ten digits are +1."""
-    digits = _SEPARATORS.sub("", text)
-    if digits.startswith("00"):
-        return f"+{digits[2:]}"
-    if not digits.isdecimal():
-        return digits
-    return f"+1{digits}" if len(digits) == _NORTH_AMERICAN else f"+{digits}"
-
-
 def _named(wanted: str, numbers: Sequence[PhoneNumber], account: str) -> PhoneNumber:
     if not numbers:
         raise NumberError("N3", account=account)
@@ -91,7 +79,7 @@ def _named(wanted: str, numbers: Sequence[PhoneNumber], account: str) -> PhoneNu
     for candidate in numbers:
         if candidate.sid == typed or candidate.phone_number == number:
             return candidate
-    digits = _SEPARATORS.sub("", typed)
+    digits = without_separators(typed)
     plain = [one for one in numbers if one.phone_number in (f"+{digits}", digits)]
     national = [one for one in numbers if one.phone_number.endswith(digits.lstrip("0"))]
     if digits.isdecimal() and len(digits.lstrip("0")) >= NATIONAL:

@@ -45,15 +45,14 @@ class Route:
     unknown: tuple[SmsquestError, ...] = ()  # places where we were not allowed to look
 
     @property
-    def answered_by(self) -> str:
-        """Who answers: ``conversation``, ``service``, ``application``, ``number`` or ``nobody``."""
-        if self.address is not None:
-            return "conversation"
-        if self.service is not None:
-            return "service" if self.service.inbound_request_url else "nobody"
-        if self.application is not None:
-            return "application"
-        return "number" if self.number.sms_url else "nobody"
+    def answers(self) -> str:
+        """What answers: ``conversations``, ``service``, ``application`` or ``number``."""
+        places = (
+            ("conversations", self.address),
+            ("service", self.service),
+            ("application", self.application),
+        )
+        return next((name for name, place in places if place is not None), "number")
 
     @property
     def url(self) -> str:
