@@ -449,6 +449,21 @@ def test_a_new_address_of_the_tunnel(twilio, point, journal, told):
     assert told.words == ["pointed", "T5", "pointed", "T5", "pointed", "restored"]
 
 
+def test_a_tunnel_that_moves_while_something_covers_the_number(twilio, point):
+    """A colleague tries a TwiML app: when that is gone again the number calls the new address."""
+    with point() as pointing:
+        app = twilio.account.add_application(sms_url=THEIRS)
+        twilio.number.sms_application_sid = app.sid
+        assert not pointing.check()
+        pointing.repoint(MOVED)
+        twilio.number.sms_application_sid = ""
+
+        assert pointing.check()
+        assert twilio.number.sms_url == MOVED
+
+    assert twilio.number.sms_url == OLD
+
+
 def test_a_failed_move_can_be_tried_again_and_is_put_back(twilio, gateway, point):
     """Twilio is away just then: the number still has the old address, which is ours too."""
     with point() as pointing:

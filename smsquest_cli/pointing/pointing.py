@@ -102,7 +102,8 @@ class Pointing:
         Raises Twilio's refusals; it may be called again then.
         """
         with self._changing:
-            if not self.check():
+            self.check()
+            if self.taken_over or self.restored is not None:
                 return
             ours = [one for one in self._held.ours if one != url]
             self._write_journal(replace(self._held, ours=(*ours, url)))
