@@ -144,7 +144,7 @@ def _lines(text: str, content_type: str) -> Iterator[str]:
 def _words_of_json(text: str) -> Iterator[str]:
     try:
         said = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return
     for key in ("detail", "message", "error", "title", "msg"):
         words = said.get(key) if isinstance(said, dict) else None

@@ -264,6 +264,7 @@ def test_a_refused_signature_of_the_same_url_is_laid_to_the_token(body, expected
          "Fatal error: Uncaught Error: x"),
         (b'{"error": {"code": 1}, "detail": "no such user &amp; co"}', "application/json",
          "no such user & co"),
+        (b"[" * 100_000, "application/json", "[" * 79 + "…"),
         (b'{"detail": [{"msg": "JSON decode error"}]}', "application/json", "JSON decode error"),
         (b'["x"]', "application/problem+json", '["x"]'),
         (b"{x", "application/json", "{x"),

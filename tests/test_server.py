@@ -311,11 +311,13 @@ def test_who_sends_no_request_and_goes_leaves_no_trace(caplog):
         b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
         b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n",
         b"POST / HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n",
+        b"POST /quick HTTP/1.1\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n",
     ],
 )
 def test_what_is_no_request_is_refused_and_harms_nobody(garbage, capfd):
     """A TLS hello, a broken head, a body beyond all bounds: 4xx, no word on the screen."""
-    with serving() as listening:
+    with serving(quick=Lane()) as listening:
         with connected(listening) as client:
             client.send(garbage)
             assert 400 <= client.answer()[0] < 500

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote_to_bytes
@@ -13,6 +14,7 @@ _PLAIN: Final = re.compile(
     rb"(?:GET|POST) /[!\"$-~\x80-\xff]* HTTP/1\.1\r\n"
     rb"(?:[A-Za-z0-9!#$%&'*+.^`|~-]+:[\t -~\x80-\xff]*\r\n)*\r\n"
 )
+LONGEST: Final = 18  # digits
 _NOT_PLAIN: Final = frozenset({"TRANSFER_ENCODING", "EXPECT"})  # which change what comes next
 
 
@@ -45,4 +47,5 @@ def plain_head(raw: bytes) -> Head | None:
     path, _, query = target.partition("?")
     if "%" in path:
         path = unquote_to_bytes(path.encode("latin-1")).decode("latin-1")
-    return Head(method, target, path, query, fields, int(length))
+    size = int(length) if len(length) <= LONGEST else sys.maxsize  # Python reads no endless ones
+    return Head(method, target, path, query, fields, size)
