@@ -444,6 +444,16 @@ def test_without_an_agent_it_is_fetched_later(doctor, tmp_path):
     assert (checks["ngrok-token"].state, "[T1]" in checks["ngrok-token"].line) == ("problem", True)
 
 
+def test_a_system_that_ngrok_does_not_know(doctor, monkeypatch):
+    """T16, and what else there is to look at is looked at."""
+    monkeypatch.setattr("platform.system", lambda: "SunOS")
+
+    checks = doctor()
+
+    assert (checks["ngrok"].state, "[T16]" in checks["ngrok"].line) == ("problem", True)
+    assert {"port", "proxy", "store", "env-file"} <= checks.keys()
+
+
 def test_an_agent_that_cannot_be_used(doctor, tmp_path):
     """T16 names the setting's source."""
     check = doctor(PYNGROK_NGROK_PATH=str(tmp_path / "nothing"))["ngrok"]
@@ -491,6 +501,7 @@ def test_a_place_for_events_that_cannot_be_written(doctor, tmp_path):
     (tmp_path / "folder").mkdir()
 
     assert "it is a folder" in doctor(SMSQUEST_STORE=str(tmp_path / "folder"))["store"].line
+    assert "[U6]" in doctor(SMSQUEST_STORE="postgres://u:p@h/db")["store"].line
     fine = doctor(SMSQUEST_STORE=f"sqlite:///{tmp_path}/new/deep/x.db")["store"]
     assert (fine.state, fine.source) == ("ok", "environment")
     assert not (tmp_path / "new").exists()

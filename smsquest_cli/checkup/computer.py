@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from smsquest_cli.checkup.checks import Check, trouble
+from smsquest_cli.eventlog import log_file
 from smsquest_cli.journal import Journal
-from smsquest_cli.problems import LocalError, TunnelError, line_of
+from smsquest_cli.problems import LocalError, TunnelError, UsageError, line_of
 from smsquest_cli.runs import running
 from smsquest_cli.server import DEFAULT_PORT, bind
 from smsquest_cli.webhook_urls import described, shown
@@ -18,13 +18,13 @@ from smsquest_cli.webhook_urls import described, shown
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
+    from pathlib import Path
 
     from smsquest_cli.config import Settings
 
 VERSION_SECONDS: Final = 10.0
 GIT_SECONDS: Final = 5.0
 SECRETS: Final = ("auth_token", "api_secret", "ngrok_authtoken", "webhook_secret")
-SQLITE: Final = "sqlite:///"
 
 
 def local_checks(
@@ -77,7 +77,11 @@ def _ngrok(settings: Settings, environment: Mapping[str, str]) -> Iterator[Check
     from smsquest_cli.tunnel import agent_config, binary
 
     source = settings.source_of("ngrok_path") if settings.ngrok_path else None
-    folder = agent_config.agent_folder()
+    try:
+        folder = agent_config.agent_folder()
+    except TunnelError as err:  # a system without an agent; the rest is still worth a look
+        yield trouble("ngrok", err, source=source)
+        return
     try:
         path = binary.find(settings.ngrok_path, search_path=environment.get("PATH"), folder=folder)
         if path is None:
@@ -137,8 +141,11 @@ def _proxy(environment: Mapping[str, str]) -> Check:
 
 def _store(settings: Settings) -> Check:
     """Whether events can be recorded; the place is looked at and not made."""
-    path = Path(settings.store.removeprefix(SQLITE)).expanduser()
     source = settings.source_of("store")
+    try:
+        path = log_file(settings.store)
+    except UsageError as err:
+        return trouble("store", err, source=source)
     place = path if path.exists() else next(one for one in path.parents if one.exists())
     if path.is_dir() or not os.access(place, os.W_OK):
         reason = "it is a folder" if path.is_dir() else f"{place} cannot be written"
