@@ -53,8 +53,8 @@ class Connections:
         """The answer to *request*, if it comes before *deadline* on ``time.monotonic()``.
 
         *meanwhile* is called each time that the request has been sent, before its answer is read. A
-        connection that the other side closed while it rested is replaced once; what the
-        app may have begun to handle is not sent again. Redirects stay unread. Raises
+        connection that the other side closed while it rested shows so at once, and is replaced
+        once; what the app has had for longer is not sent again. Redirects stay unread. Raises
         `ExchangeError`.
         """
         try:

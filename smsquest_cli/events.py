@@ -68,6 +68,7 @@ class Ready:
     status_url: str
     local_url: str
     forward_to: str | None = None
+    forward_status: str | None = None  # where the app gets status callbacks
     verify: bool = True
     sandbox: SandboxAccount | None = None
 
@@ -137,7 +138,7 @@ class Rejected:
     ts: datetime
     path: str
     method: str
-    reason: str  # unsigned, signature, shared-key, account or malformed
+    reason: str  # unsigned, signature, shared-key or malformed
     hint: str | None = None
     count: int = 1
 

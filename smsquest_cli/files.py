@@ -6,6 +6,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final
 
+from smsquest_cli.problems import LocalError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -31,6 +33,16 @@ def write_private(path: Path, text: str, *, durable: bool = False) -> None:
         raise
     if durable:
         sync_folder(path.parent)
+
+
+def write_state(path: Path, text: str, *, option: str = "SMSQUEST_HOME") -> None:
+    """As `write_private`, its folder made too; raises `LocalError` (L6) that names the *option*."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_private(path, text)
+    except OSError as err:
+        reason = (err.strerror or str(err)).lower()
+        raise LocalError("L6", path=path, reason=reason, option=option) from err
 
 
 def sync_folder(folder: Path) -> None:

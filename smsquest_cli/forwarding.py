@@ -70,7 +70,7 @@ class Forwarder:
     ) -> None:
         self.to = app_address(to, "--forward-to")
         self._asked_for_statuses = status_to is not None
-        self._status_to = (
+        self.status_to = (
             status_address(self.to)
             if status_to is None
             else app_address(status_to, "--forward-status")
@@ -101,7 +101,7 @@ class Forwarder:
 
     def refuse(self, ours: str) -> None:
         """Raise `UsageError` (U6) for an app at *ours*, this very server: it would never end."""
-        for option, url in (("--forward-to", self.to), ("--forward-status", self._status_to)):
+        for option, url in (("--forward-to", self.to), ("--forward-status", self.status_to)):
             if _leads_to(url, ours):
                 expected = "your app's address; this is smsquest's own (to move it: --port 0)"
                 raise UsageError("U6", option=option, value=url, expected=expected)
@@ -149,7 +149,7 @@ class Forwarder:
 
     def status(self, request: Request) -> tuple[Problem, ...]:
         """Hand on a status callback; what is wrong with that is said once until one goes well."""
-        sent = forwarded(request, self._status_to, resign_with=self._resign_with)
+        sent = forwarded(request, self.status_to, resign_with=self._resign_with)
         started = time.monotonic()
         # A flood of callbacks is not to wait for an app that others have waited for in vain.
         patient = not self._presence.misses(sent.url)

@@ -22,15 +22,12 @@ AIRPLAY_PORTS: Final = (5000, 7000)
 class Presence:
     """Which apps are missing; *back* is told the address of one that is there again.
 
-    A missing app is looked for every *look_seconds*, by a thread that ends when none is missing.
+    A missing app is looked for every few seconds, by a thread that ends when none is missing.
     What is there is not looked at: the next request to it will tell.
     """
 
-    def __init__(
-        self, back: Callable[[str], object], *, look_seconds: float = LOOK_SECONDS
-    ) -> None:
+    def __init__(self, back: Callable[[str], object]) -> None:
         self._back = back
-        self._look_seconds = look_seconds
         self._lock = threading.Lock()
         self._missing: set[str] = set()
         self._watcher: threading.Thread | None = None

@@ -45,7 +45,7 @@ class Recorded:
     sid: str
     request: Request
     reply: Reply | None
-    forwarded_to: str | None  # where the run that received it handed it on to
+    received_by: Ready | None  # the run that did
 
     @property
     def is_status(self) -> bool:
@@ -70,14 +70,14 @@ def recorded(log: EventLog, sid: str) -> Recorded:
     request = log.request_of(sid)
     if request is None:
         raise UsageError("U8", sid=sid)
-    reply, to = None, None
+    reply, received_by = None, None
     for stored in log.read(0, sids=(sid,)).events:
         event = stored.event
         if isinstance(event, events.Reply) and reply is None:
             reply = event
         if isinstance(event, events.Inbound | events.Status):
-            to = _forwarded_to(log, stored.run)
-    return Recorded(sid, request, reply, to)
+            received_by = _ready(log, stored.run)
+    return Recorded(sid, request, reply, received_by)
 
 
 def edited(request: Request, changes: Mapping[str, str]) -> Request:
@@ -110,10 +110,12 @@ def addressed(
         if run is not None and _origin(to) == run.ready.local_url:
             return _through(run.ready, to.removeprefix(run.ready.local_url), request, token)
         return forwarded(request, to, resign_with=token)
-    app = (run.ready.forward_to if run else None) or found.forwarded_to
-    if app is not None:
-        app = status_address(app) if found.is_status else app_address(app, "--forward-to")
-        return forwarded(request, app, resign_with=token)
+    for ready in (run.ready if run else None, found.received_by):
+        if ready is not None and ready.forward_to is not None:
+            to = ready.forward_to
+            if found.is_status:
+                to = ready.forward_status or status_address(to)
+            return forwarded(request, app_address(to, "--forward-to"), resign_with=token)
     if run is None:
         raise UsageError.told("U3", line_of("U3").replace("--url", "--to"))
     return _through(run.ready, "/status" if found.is_status else "/sms", request, token)
@@ -186,10 +188,10 @@ def _read_callback(request: Request, answer: wire.Answer) -> twiml.TwimlDocument
     return twiml.TwimlDocument(findings=found, error=11200 if answer.status >= 400 else None)  # noqa: PLR2004
 
 
-def _forwarded_to(log: EventLog, run: str) -> str | None:
+def _ready(log: EventLog, run: str) -> Ready | None:
     for stored in log.read(0, limit=1, types=(events.Ready.type,), run=run).events:
         if isinstance(stored.event, events.Ready):
-            return stored.event.forward_to
+            return stored.event
     return None
 
 

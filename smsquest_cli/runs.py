@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from smsquest_cli import processes
 from smsquest_cli.events import Ready, from_record, to_record
-from smsquest_cli.files import write_private
+from smsquest_cli.files import write_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,9 +33,7 @@ class Run:
 @contextmanager
 def announced(home: Path, run: Run) -> Iterator[None]:
     """Let other commands find *run* while the block runs."""
-    folder = home / "running"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = folder / f"{run.ready.pid}.json"
+    path = home / "running" / f"{run.ready.pid}.json"
     content = {
         "id": run.id,
         "process": processes.identity(run.ready.pid),
@@ -43,7 +41,7 @@ def announced(home: Path, run: Run) -> Iterator[None]:
         "control_token": run.control_token,
         "ready": to_record(run.ready),
     }
-    write_private(path, json.dumps(content))
+    write_state(path, json.dumps(content))
     try:
         yield
     finally:

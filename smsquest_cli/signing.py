@@ -11,7 +11,6 @@ import hmac
 import re
 from binascii import b2a_base64
 from dataclasses import dataclass
-from hashlib import sha256
 from itertools import product
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 from urllib.parse import quote, unquote, urlencode
@@ -81,15 +80,12 @@ class Verifier:
         signature: str | None,
         *,
         settings: str | None = None,
-        raw_body: bytes = b"",
-        is_form: bool = True,
     ) -> Reason | None:
         """None if *signature* is genuine for *url* and *pairs*, else what is wrong; never raises.
 
         *url* is the public one, as it was given to Twilio, with the raw query that came. It counts
         with and without its port, and with the default one, as in Twilio's own libraries.
-        *settings* is the value of `SETTINGS_HEADER`. A body that is no form is bound to the URL by
-        ``bodySHA256``.
+        *settings* is the value of `SETTINGS_HEADER`.
         """
         if not signature or signature.isspace():
             return "unsigned"
@@ -101,10 +97,6 @@ class Verifier:
             digest = _DIGESTS.get(SharedKey.from_header(settings).algorithm, "")
         if not secret or not digest:
             return reason
-        if not is_form:
-            if not _bound_to(url, raw_body):
-                return reason
-            pairs = ()
         presented = _bytes(signature)
         fields = _fields(pairs)
         if hmac.compare_digest(_mac(secret, url + fields, digest), presented):
@@ -176,15 +168,6 @@ def _bytes(text: str) -> bytes:
 
 def _fields(pairs: Pairs) -> str:
     return "".join([name + value for name, value in sorted(set(pairs))])
-
-
-def _bound_to(url: str, body: bytes) -> bool:
-    """Whether *url* carries the hash of *body*; an empty body needs none."""
-    query = url.partition("#")[0].partition("?")[2]
-    for name, value in form_pairs(query):
-        if name == "bodySHA256" and value:
-            return hmac.compare_digest(sha256(body).hexdigest().encode(), _bytes(value))
-    return not body
 
 
 def _other_port(url: str) -> str:

@@ -79,6 +79,7 @@ def owner_of(url: str) -> Owner:  # noqa: PLR0911 - one for each kind
 
 def is_local(host: str) -> bool:
     """Whether *host* is this computer, or in a private network, where Twilio cannot reach it."""
+    host = host.rstrip(".")
     try:
         return not ipaddress.ip_address(host).is_global
     except ValueError:

@@ -169,6 +169,22 @@ def test_a_status_callback_is_delivered_again(sandbox, smsquest_here):
     assert app.statuses[-1] == ("delivered", "")
 
 
+def test_a_status_callback_goes_where_callbacks_went(sandbox, smsquest_here):
+    """--forward-status of the run that received it, while that runs and afterwards."""
+    app = an_app()
+    with served(app) as url:
+        running = sandbox("--forward-to", f"{url}/sms", "--forward-status", f"{url}/status?at=2")
+        smsquest_here("simulate", "hello", "--pace", "instant")
+        sid = running.wait_for("status", status="delivered")["sid"]
+        before = len(app.statuses)
+
+        assert smsquest_here("replay", sid).returncode == 0
+        running.stop()
+        assert smsquest_here("replay", sid).returncode == 0
+
+    assert app.statuses[before:] == [("delivered", "at=2")] * 2
+
+
 def test_nobody_there_is_exit_8(sandbox, smsquest_here):
     """The target cannot be reached: said, with the code that Twilio would log."""
     sandbox()

@@ -17,6 +17,8 @@ import pytest
 from ports import reserved_port
 from program import COMMAND
 
+from smsquest_cli import runs
+
 FORM = {
     "MessageSid": "SM" + "1" * 32,
     "AccountSid": "AC" + "0" * 32,
@@ -165,6 +167,31 @@ def test_until_counts_only_what_matches(serve, smsquest):
 
     assert listener.wait() == 0
     assert listener.records[-1]["inbound"] == 2
+
+
+def test_no_time_at_all_is_a_timeout_too(serve):
+    """A job that computes how long it may wait gets no run without an end."""
+    assert serve("--sandbox", "--port", 0, "--timeout", 0).wait() == 8
+
+
+@pytest.mark.parametrize("place", ["missing/ready.json", "."])
+def test_a_ready_file_that_could_not_be_written_is_found_at_once(smsquest, place):
+    """Before anything is opened, and in one line."""
+    done = smsquest("serve", "--sandbox", "--ready-file", place)
+
+    assert done.returncode == 2
+    assert f'error[U6]: --ready-file cannot be "{place}"' in done.stderr
+
+
+def test_the_log_of_a_run_is_found_from_every_folder(serve, home):
+    """A path given where the run was started means the same elsewhere."""
+    running = serve("--sandbox", "--port", 0, "--store", "here.sqlite3")
+    assert running.ready
+
+    [run] = runs.running(home)
+
+    assert Path(run.store).is_absolute()
+    assert Path(run.store).exists()
 
 
 def test_a_timeout_gives_up_with_8(serve):

@@ -239,6 +239,15 @@ def test_backfill_lists_what_came_while_nobody_listened(serve, twilio, address):
     assert listener.records[-1]["inbound"] == 0
 
 
+def test_backfill_may_reach_back_as_far_as_one_likes(serve, twilio, address):
+    """Further than there are dates, too."""
+    missed = twilio.sandbox.play("anybody there?")
+    listener = serve(*address, "--backfill", "999999d")
+
+    assert listener.wait_for("inbound")["sid"] == missed.sid
+    assert listener.stop() == 0
+
+
 def test_a_colleagues_change_is_left_alone(serve, twilio, address):
     """M6: what somebody else pointed the number at meanwhile stays."""
     listener = serve(*address)

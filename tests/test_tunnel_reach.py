@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smsquest_cli.problems import TunnelError, UsageError
-from smsquest_cli.tunnel import GivenUrl, NoTunnel, public_url, reach, self_test
+from smsquest_cli.tunnel import public_url, reach, self_test
 from smsquest_cli.tunnel.refusals import Attempt, NoAgentError, problem_of
 
 OURS = b'{"ok": true, "run": "ours"}'
@@ -181,10 +181,7 @@ def test_what_the_network_says(monkeypatch, error, id_, part):
 )
 def test_an_address_of_the_internet_is_taken_as_it_is(text):
     """Only a slash at its end goes: paths are appended."""
-    given_url = GivenUrl(text)
-    given_url.close()
-
-    assert given_url.url == text.strip().rstrip("/")
+    assert public_url(text) == text.strip().rstrip("/")
 
 
 @pytest.mark.parametrize(
@@ -218,8 +215,10 @@ def test_twilio_does_not_reach_a_private_address(text):
 )  # fmt: skip
 def test_what_is_no_address_is_refused(text):
     """U6 names the option; nothing can be appended to a query."""
-    with pytest.raises(UsageError, match="U6: --public-url cannot be"):
-        GivenUrl(text)
+    with pytest.raises(UsageError, match="U6: --public-url cannot be") as caught:
+        public_url(text)
+
+    assert "u:p" not in caught.value.line
 
 
 @given(st.text())
@@ -227,14 +226,6 @@ def test_whatever_is_given_is_an_address_or_a_usage_error(text):
     """No text makes another exception."""
     with suppress(UsageError):
         assert public_url(text).lower().startswith("http")
-
-
-def test_no_tunnel_is_the_local_address():
-    """Programs on this computer reach it."""
-    none = NoTunnel("http://127.0.0.1:8767/")
-    none.close()
-
-    assert none.url == "http://127.0.0.1:8767"
 
 
 ATTEMPT = Attempt(

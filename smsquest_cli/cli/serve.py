@@ -12,6 +12,7 @@ from smsquest_cli.cli.options import (
     TableLinesJson,
     ViaService,
     Yes,
+    parse_ago,
     parse_duration,
     parse_pattern,
 )
@@ -191,10 +192,10 @@ def serve(
         yes=yes,
         output=output,
         until=until,
-        timeout=parse_duration(timeout, "--timeout").total_seconds() if timeout else None,
+        timeout=None if timeout is None else parse_duration(timeout, "--timeout").total_seconds(),
         match=parse_pattern(match, "--match"),
         ready_file=ready_file,
-        backfill=parse_duration(backfill, "--backfill") if backfill else None,
+        backfill=None if backfill is None else parse_ago(backfill, "--backfill"),
     )
     settings = invocation.settings(number=number, ngrok_domain=domain, store=store)
     with session_for(settings, options) as session:

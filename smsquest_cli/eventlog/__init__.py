@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-__all__ = ["Batch", "Entry", "EventLog", "Stored", "open_log"]
+__all__ = ["Batch", "Entry", "EventLog", "Stored", "log_file", "open_log"]
 
 _URL: Final = re.compile(r"\A([A-Za-z][A-Za-z0-9+.-]*)://")
 _SQLITE: Final = "sqlite:///"
@@ -35,10 +35,11 @@ def open_log(
     """
     from smsquest_cli.eventlog.sqlite_log import SqliteLog
 
-    return SqliteLog.open(_path(str(location)), run=run, now=now)
+    return SqliteLog.open(log_file(str(location)), run=run, now=now)
 
 
-def _path(location: str) -> Path:
+def log_file(location: str) -> Path:
+    """The file of the event log at *location*, from whatever folder; raises as `open_log`."""
     scheme = _URL.match(location)
     path = location.removeprefix(_SQLITE) if scheme else location
     if path == location and scheme:
@@ -46,7 +47,7 @@ def _path(location: str) -> Path:
         raise UsageError("U6", option="--store", value=f"{scheme[0]}…", expected=_EXPECTED)
     if path in ("", ":memory:"):
         raise UsageError("U6", option="--store", value=location, expected=_EXPECTED)
-    return Path(path).expanduser()
+    return Path(path).expanduser().absolute()
 
 
 _EXPECTED: Final = "a path or sqlite:///path (a file that several commands can share)"

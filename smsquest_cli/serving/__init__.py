@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from smsquest_cli import console
-from smsquest_cli.eventlog import open_log
+from smsquest_cli.eventlog import log_file, open_log
 from smsquest_cli.problems import UsageError
 from smsquest_cli.serving.entrances import SANDBOX_TOKEN, SMS, Entrance, SandboxEntrance
 from smsquest_cli.serving.session import Answers, Goal, Place, Session
@@ -18,7 +18,7 @@ from smsquest_cli.webhooks import Receiver, RuleAnswerer
 if TYPE_CHECKING:
     import re
     from collections.abc import Iterator
-    from datetime import timedelta
+    from datetime import datetime
     from pathlib import Path
 
     from smsquest_cli.config import Settings
@@ -52,7 +52,7 @@ class ServeOptions:
     timeout: float | None = None
     match: re.Pattern[str] | None = None
     ready_file: Path | None = None
-    backfill: timedelta | None = None
+    backfill: datetime | None = None
 
 
 @contextmanager
@@ -61,6 +61,8 @@ def session_for(settings: Settings, options: ServeOptions) -> Iterator[Session]:
 
     Raises `UsageError` for what cannot be, before anything is opened.
     """
+    if options.ready_file is not None:
+        _writable(options.ready_file)
     goal = Goal(until=options.until, match=options.match, timeout=options.timeout)
     forwarder = _forwarder(settings, options)
     answerer = forwarder or _rule(options)
@@ -82,7 +84,7 @@ def session_for(settings: Settings, options: ServeOptions) -> Iterator[Session]:
             Place(
                 run_id=run_id,
                 home=settings.home,
-                store=settings.store,
+                store=str(log_file(settings.store)),
                 port=options.port,
                 ready_file=options.ready_file,
             ),
@@ -96,6 +98,15 @@ def session_for(settings: Settings, options: ServeOptions) -> Iterator[Session]:
         )
     finally:
         log.close()
+
+
+def _writable(path: Path) -> None:
+    """Raise `UsageError` (U6) for a ready file that could not be written when all is done."""
+    why = "it is a folder" if path.is_dir() else None if path.parent.is_dir() else "no such folder"
+    if why is not None:
+        raise UsageError(
+            "U6", option="--ready-file", value=str(path), expected=f"a file to write ({why})"
+        )
 
 
 def _signed_elsewhere(options: ServeOptions) -> str:
@@ -174,7 +185,7 @@ def _entrance(settings: Settings, options: ServeOptions, log: EventLog, run_id: 
         settings,
         log,
         run_id=run_id,
-        public_url=options.public_url,
+        given_url=options.public_url,
         via_service=options.via_service,
         keep=options.keep,
         yes=options.yes,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from smsquest_cli.config import Settings
     from smsquest_cli.eventlog import EventLog
     from smsquest_cli.events import Event, SandboxAccount
+    from smsquest_cli.forwarding import Forwarder
 
 SANDBOX_TOKEN: Final = "0" * 32  # public on purpose: what signs where there is no account
 API_THREADS: Final = 24  # an app may call the API from inside its webhook
@@ -103,8 +104,8 @@ class Entrance:
     def point(self, undone: ExitStack, last_call: Callable[[], None]) -> None:
         """Have Twilio call us; nothing is to be told to anybody here."""
 
-    def ready(self, local_url: str, forward_to: str | None, *, verify: bool) -> Ready:
-        """The record that says so."""
+    def ready(self, local_url: str, app: Forwarder | None, *, verify: bool) -> Ready:
+        """The record that says so; *app* is the one that gets every message, if there is one."""
         return Ready(
             ts=datetime.now(UTC),
             mode=self.mode,
@@ -114,7 +115,8 @@ class Entrance:
             webhook_url=self.base_url + SMS,
             status_url=self.base_url + STATUS,
             local_url=local_url,
-            forward_to=forward_to,
+            forward_to=app.to if app else None,
+            forward_status=app.status_to if app else None,
             verify=verify,
             sandbox=self.sandbox,
         )

@@ -14,11 +14,11 @@ from smsquest_cli.journal import Journal
 from smsquest_cli.messages import OPT_OUT_KEYWORDS
 from smsquest_cli.patience import unless_quick
 from smsquest_cli.pointing import Manner, Pointing, pointed_at
-from smsquest_cli.problems import LocalError, TunnelError, TwilioRefusedError
+from smsquest_cli.problems import LocalError, NumberError, TunnelError, TwilioRefusedError
 from smsquest_cli.segments import segment
 from smsquest_cli.serving.entrances import SMS, STATUS, Entrance, Trust
 from smsquest_cli.serving.unheard import Unheard
-from smsquest_cli.tunnel import GivenUrl, NgrokSettings, NgrokTunnel, TunnelChange, self_test
+from smsquest_cli.tunnel import NgrokSettings, NgrokTunnel, TunnelChange, public_url, self_test
 from smsquest_cli.twilio_api import TwilioGateway
 from smsquest_cli.views import Header
 from smsquest_cli.webhook_urls import described
@@ -26,7 +26,6 @@ from smsquest_cli.webhook_urls import described
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import ExitStack
-    from datetime import timedelta
 
     from smsquest_cli.config import Settings
     from smsquest_cli.diagnosis import Route
@@ -48,20 +47,20 @@ class NumberEntrance(Entrance):
         log: EventLog,
         *,
         run_id: str,
-        public_url: str | None = None,
+        given_url: str | None = None,
         via_service: bool = False,
         keep: bool = False,
         yes: bool = False,
-        backfill: timedelta | None = None,
+        backfill: datetime | None = None,
     ) -> None:
-        """Raises `CredentialsError` where there are none, `UsageError` for a *public_url*."""
+        """Raises `CredentialsError` where there are none, `UsageError` for a *given_url*."""
         settings.rest_credentials()  # before anything is imported, bound or asked
         super().__init__(settings, log, run_id=run_id)
-        self.mode = "tunnel" if public_url is None else "public"
+        self.mode = "tunnel" if given_url is None else "public"
         self._given = (
             None
-            if public_url is None
-            else GivenUrl(public_url, allow_local=settings.twilio_is_local)
+            if given_url is None
+            else public_url(given_url, allow_local=settings.twilio_is_local)
         )
         self._via_service = via_service
         self._keep = keep
@@ -117,7 +116,7 @@ class NumberEntrance(Entrance):
         self._moved = moved
         undone.callback(self._gateway.close)
         if self._given is not None:
-            self.base_url = self._given.url
+            self.base_url = self._given
         else:
             tunnel = NgrokTunnel.open(
                 local_url,
@@ -166,8 +165,7 @@ class NumberEntrance(Entrance):
         """Record the messages of ``--backfill`` that no run here has received."""
         if self._backfill is None:
             return
-        since = datetime.now(UTC) - self._backfill
-        for message in reversed(self._gateway.messages(to=self.number, since=since)):
+        for message in reversed(self._gateway.messages(to=self.number, since=self._backfill)):
             if message.direction != "inbound" or self._log.sids(message.sid):
                 continue
             self.record(
@@ -293,7 +291,7 @@ class NumberEntrance(Entrance):
         if self._pointing is not None:
             try:
                 self._pointing.repoint(url + SMS)
-            except TwilioRefusedError as err:
+            except (TwilioRefusedError, NumberError) as err:  # or not yet, or not to be written
                 if self.retry_after is None:  # said once, not at every try
                     now = datetime.now(UTC)
                     self.record(
@@ -311,6 +309,6 @@ class NumberEntrance(Entrance):
         while not stopping.wait(RECHECK_SECONDS):
             with suppress(LocalError):  # the log tells its reader
                 if not self._pointing.check():
-                    return
+                    continue
                 if (problem := unheard.look()) is not None:
                     self.record(problem)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from smsquest_cli import console, events
 from smsquest_cli.eventlog import Entry
-from smsquest_cli.files import write_private
+from smsquest_cli.files import write_state
 from smsquest_cli.inbox import Inbox
 from smsquest_cli.problems import ExpectationError, LocalError, SmsquestError, TunnelError
 from smsquest_cli.runs import Run, announced
@@ -164,12 +164,12 @@ class Session:
     def _announce(self, undone: ExitStack, shown: ExitStack, local_url: str) -> None:
         """Say that we are ready: to the log, the ready file, other commands, and on the screen."""
         verify = self._trust.verifier is not None
-        forward_to = self._app.to if self._app else None
-        ready = self._entrance.ready(local_url, forward_to, verify=verify)
+        ready = self._entrance.ready(local_url, self._app, verify=verify)
         position = self._log.head()
         self._log.append(Entry(ready))
         if self._place.ready_file is not None:
-            write_private(self._place.ready_file, json.dumps(events.to_record(ready)) + "\n")
+            record = json.dumps(events.to_record(ready)) + "\n"
+            write_state(self._place.ready_file, record, option="--ready-file")
         run = Run(self._place.run_id, ready, self._place.store, self._entrance.control_token)
         undone.enter_context(announced(self._place.home, run))
         if self._output is not console.Output.JSON:  # what came before has been told on the way
@@ -196,7 +196,8 @@ class Session:
 
     def _receive(self) -> None:
         """Show what comes until the goal is reached; raises what else ends the run."""
-        deadline = time.monotonic() + (self._goal.timeout or float("inf"))
+        limit = float("inf") if self._goal.timeout is None else self._goal.timeout
+        deadline = time.monotonic() + limit
         while True:
             self._show_news()
             if self._goal.until is not None and self._matching >= self._goal.until:

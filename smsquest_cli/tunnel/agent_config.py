@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from smsquest_cli.files import write_private
+from smsquest_cli.files import write_state
 from smsquest_cli.problems import TunnelError
 
 # Version 3 of the file wants an ``agent``. No requests are kept for the agent's page: it would
@@ -32,8 +32,7 @@ class AgentConfig:
         if self.exists:
             return self.path
         ours = home / "ngrok.yml"
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_private(ours, NEW if has_endpoints else OLD)
+        write_state(ours, NEW if has_endpoints else OLD)
         return ours
 
 

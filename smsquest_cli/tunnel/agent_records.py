@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from smsquest_cli import processes
-from smsquest_cli.files import write_private
+from smsquest_cli.files import write_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,9 +46,7 @@ class AgentRecord:
 
 def record(home: Path, pid: int, *, url: str | None = None) -> Path:
     """Write down that this process has started the agent *pid*; returns the file to remove."""
-    folder = home / FOLDER
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = folder / f"{pid}.json"
+    path = home / FOLDER / f"{pid}.json"
     content = {
         "identity": processes.identity(pid),
         "owner": os.getpid(),
@@ -56,7 +54,7 @@ def record(home: Path, pid: int, *, url: str | None = None) -> Path:
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
         "url": url,
     }
-    write_private(path, json.dumps(content))
+    write_state(path, json.dumps(content))
     return path
 
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from smsquest_cli.problems import TunnelError
-from smsquest_cli.tunnel.given import is_local
 from smsquest_cli.tunnel.refusals import QUOTAS, is_clock_trouble, now_here
+from smsquest_cli.webhook_urls import is_local
 
 if TYPE_CHECKING:
     from email.message import Message
@@ -81,7 +81,8 @@ def _opener(url: str) -> OpenerDirector:
     from urllib.request import HTTPHandler, HTTPSHandler, OpenerDirector, ProxyHandler
 
     opener = OpenerDirector()
-    opener.add_handler(ProxyHandler({}) if is_local(urlsplit(url)) else ProxyHandler())
+    here = is_local(urlsplit(url).hostname or "")
+    opener.add_handler(ProxyHandler({}) if here else ProxyHandler())
     opener.add_handler(HTTPHandler())
     opener.add_handler(HTTPSHandler())
     return opener
@@ -105,7 +106,7 @@ def _ask(opener: OpenerDirector, url: str, timeout: float) -> _Found:
 def _judge(status: int, headers: Message, body: bytes) -> _Found:
     try:
         answer = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         answer = None
     if isinstance(answer, dict) and answer.get("ok") is True and "run" in answer:
         return _Found(run=str(answer["run"]))
