@@ -27,11 +27,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMessage:
-    """One ``<Message>`` of a reply: its text, whom it goes to, the addresses of its media."""
+    """One ``<Message>`` of a reply: its text, whom it goes to, the addresses of its media.
+
+    ``status_callback`` is where it asked to have its statuses reported; of a reply rule of ours it
+    is not told, unless that names another place than ours.
+    """
 
     body: str
     to: str | None = None
     media: tuple[str, ...] = ()
+    status_callback: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

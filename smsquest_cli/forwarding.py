@@ -16,7 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from smsquest_cli import answers, signing
 from smsquest_cli.connections import Connections
-from smsquest_cli.events import OutgoingMessage, Problem, Reply
+from smsquest_cli.events import Problem, Reply
 from smsquest_cli.presence import ABSENT, Presence, address_of, airplay_answers, listens
 from smsquest_cli.problems import UsageError
 from smsquest_cli.webhooks import Answered
@@ -136,7 +136,7 @@ class Forwarder:
             http_status=answer.status,
             ms=round(answer.ms, 3),
             content_type=answer.header("Content-Type"),
-            messages=tuple(OutgoingMessage(one.body, one.to, one.media) for one in messages),
+            messages=tuple(one.outgoing(request.url) for one in messages),
         )
         problems = [
             found.problem(at=at, sid=message.sid)

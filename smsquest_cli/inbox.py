@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal
+from urllib.parse import urlsplit
 
 from smsquest_cli.events import Inbound, MessageState, Problem, Rejected, Reply, Status
 from smsquest_cli.segments import GSM_7, segment
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 KEEP: Final = 500  # rows; more than any window shows
 TIMES: Final = "\N{MULTIPLICATION SIGN}"
+STATUS: Final = "/status"  # the path at which callbacks come in
 APP_UNREACHABLE: Final = "T8"
 WAITS_FOR_APP: Final = "A17"
 OVERLAP: Final = timedelta(seconds=10)  # within which callbacks of several replies may begin
@@ -48,6 +50,7 @@ class Row:
     encoding: str = GSM_7
     delivery: Delivery = field(default_factory=Delivery)
     in_reply_to: str | None = None
+    asks: bool = False  # for callbacks that do not say what they are about
     answer: Reply | None = None  # what an inbound message was answered
     opt_out: str | None = None
     missed: bool = False
@@ -250,13 +253,15 @@ class Inbox:
     ) -> int | None:
         """The row of the reply that turns out to be *sid*: the first that may be, or None.
 
-        Where nothing ties the two, it is the oldest of the replies to *peer* that are new: the
-        callbacks of an older one would have come long before.
+        Where nothing ties the two, it is the oldest of the replies to *peer* that are new and have
+        asked for callbacks here: those of an older one would have come long before.
         """
         if in_reply_to:
             fitting = [key for key in self._replies.get(in_reply_to, ()) if key in self._unclaimed]
         else:
             fitting = [key for key in self._unclaimed if self._rows[key].peer == peer]
+            if body is None:
+                fitting = [key for key in fitting if self._rows[key].asks]
             if len(fitting) > 1:
                 fitting = [key for key in fitting if at - self._rows[key].at < OVERLAP] or fitting
         if body is not None:
@@ -324,6 +329,7 @@ def _with_text(row: Row, message: OutgoingMessage, peer: str) -> Row:
         peer=row.peer or message.to or peer,
         body=message.body,
         media=len(message.media),
+        asks=urlsplit(message.status_callback or "").path.endswith(STATUS),
         segments=split.segments,
         encoding=split.encoding,
     )

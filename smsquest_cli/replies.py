@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urljoin
 
 from smsquest_cli import markup
 from smsquest_cli.events import OutgoingMessage
@@ -130,8 +131,9 @@ class _MessageTemplate:
     bodies: tuple[_Template, ...]
     to: _Template | None
     media: tuple[_Template, ...]
+    callback: _Template | None
 
-    def filled(self, fields: Mapping[str, str]) -> OutgoingMessage:
+    def filled(self, fields: Mapping[str, str], status_url: str) -> OutgoingMessage:
         text = self.text.filled(fields)
         bodies = [body.filled(fields) for body in self.bodies]
         media = [url.filled(fields).strip() for url in self.media]
@@ -139,6 +141,7 @@ class _MessageTemplate:
             "".join([text, *bodies] if text.strip() else bodies),
             self.to.filled(fields) if self.to else None,
             tuple(url for url in media if url),
+            urljoin(status_url, self.callback.filled(fields)) if self.callback else None,
         )
 
 
@@ -176,7 +179,7 @@ class _Document:
             else piece.escape(piece.template.filled(fields))
             for piece in self._pieces
         ]
-        messages = [template.filled(fields) for template in self._messages]
+        messages = [template.filled(fields, status_url) for template in self._messages]
         sent = [message for message in messages if message.body.strip() or message.media]
         return TwimlAnswer("".join(written).encode(), tuple(sent[:MAX_MESSAGES]))
 
@@ -199,11 +202,13 @@ class _Document:
         for noun in verb.children:
             texts.setdefault(noun.name, []).append(self._template(noun.text))
         to = verb.attributes.get("to")
+        callback = verb.attributes.get("action") or verb.attributes.get("statusCallback")
         return _MessageTemplate(
             self._template(verb.text),
             tuple(texts["Body"]),
             None if to is None else self._template(to),
             tuple(texts["Media"]),
+            None if callback is None else self._template(callback),
         )
 
     def _template(self, text: str) -> _Template:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urljoin, urlsplit
 
 from smsquest_cli import markup
-from smsquest_cli.events import Problem
+from smsquest_cli.events import OutgoingMessage, Problem
 from smsquest_cli.problems import catalogue, line_of
 
 if TYPE_CHECKING:
@@ -80,6 +80,17 @@ class TwimlMessage:
     status_callback: str | None = None
     method: str | None = None
     media: tuple[str, ...] = ()
+
+    @property
+    def callback(self) -> str | None:
+        """Where its statuses go: ``action`` for an SMS, ``statusCallback`` for an MMS."""
+        first, second = self.action, self.status_callback
+        return ((second or first) if self.media else (first or second)) or None
+
+    def outgoing(self, base_url: str) -> OutgoingMessage:
+        """What goes out, in a document that came from *base_url*."""
+        callback = self.callback and resolve(base_url, self.callback)
+        return OutgoingMessage(self.body, self.to, self.media, callback)
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,7 +110,9 @@ def test_what_is_inside_an_event_is_recorded_too():
         sandbox=SandboxAccount("a", "AC1", "+1", "+2"),
     )  # fmt: skip
 
-    assert to_record(reply)["messages"] == [{"body": "x", "to": None, "media": ["u"]}]
+    assert to_record(reply)["messages"] == [
+        {"body": "x", "to": None, "media": ["u"], "status_callback": None}
+    ]
     assert to_record(state)["history"] == [
         {"status": "sent", "ts": "2026-01-02T03:04:05.678Z", "elapsed_ms": 7}
     ]

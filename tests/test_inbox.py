@@ -27,14 +27,15 @@ AT = datetime(2026, 11, 22, 10, 0, 12, tzinfo=UTC)
 PHONE = "+12025550143"
 OTHER = "+12025550188"
 NUMBER = "+12025550100"
+HERE = "https://x.ngrok-free.app/status"
 
 
 def inbound(sid="SM1", body="hello", **more):
     return Inbound(ts=AT, sid=sid, from_=PHONE, to=NUMBER, body=body, method="POST", **more)
 
 
-def reply(*bodies, to=None, sid="SM1", source="reply", status=200, ms=3.2):
-    messages = tuple(OutgoingMessage(body, to) for body in bodies)
+def reply(*bodies, to=None, sid="SM1", source="reply", status=200, ms=3.2, callback=HERE):
+    messages = tuple(OutgoingMessage(body, to, status_callback=callback) for body in bodies)
     return Reply(
         ts=AT, in_reply_to=sid, source=source, http_status=status, ms=ms, messages=messages
     )
@@ -186,6 +187,19 @@ def test_a_callback_without_an_origin_belongs_to_the_oldest_of_the_new_replies()
     assert [(row.body, row.sid) for row in two.rows[1:]] == [
         ("hi", "SM2"),
         ("ho", None),
+    ]
+
+
+@pytest.mark.parametrize("elsewhere", [None, "https://x.ngrok-free.app/statusx"])
+def test_a_callback_is_of_no_reply_that_has_not_asked_for_it(elsewhere):
+    """The row of one whose callbacks go elsewhere, or nowhere, never takes those of another."""
+    inbox = folded(inbound(), reply("lost", callback=elsewhere))
+    for event in (inbound("SM7"), reply("heard", sid="SM7"), status("delivered", re=None)):
+        inbox.apply(event)
+
+    assert [(row.body, row.sid) for row in inbox.rows if row.direction == "out"] == [
+        ("lost", None),
+        ("heard", "SM2"),
     ]
 
 

@@ -68,6 +68,33 @@ def test_any_app_gets_a_signed_message_and_the_callbacks_that_it_asks_for(smsque
     assert app.statuses == ["queued", "sent", "delivered"]
 
 
+ELSEWHERE = "<Response><Message action='/statuses'>Welcome!</Message></Response>"
+
+
+def test_callbacks_that_the_app_does_not_take_are_said(smsquest):
+    """A18, with the address and its answer; the message itself is delivered."""
+    with served(an_app(ELSEWHERE)) as url:
+        done = smsquest("simulate", "x", "--url", f"{url}/sms", "--pace", "instant", "-o", "json")
+
+    assert done.returncode == 0, done.stderr
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    [told] = [r for r in records if r["type"] == "problem" and r["id"] == "A18"]
+    assert f"{url}/statuses, which answered 404" in told["line"]
+    assert records[-2]["status"] == "delivered"
+
+
+def test_callbacks_that_would_not_come_through_are_said(serve, smsquest):
+    """A18 by the serve, which knows what it passes on: that is why nothing is heard of a reply."""
+    with served(an_app(ELSEWHERE)) as url:
+        running = serve("--sandbox", "--port", 0, "--forward-to", f"{url}/sms")
+        base = running.ready["local_url"]
+        smsquest("simulate", "x", "--pace", "instant")
+        told = running.wait_for("problem", id="A18")
+
+    assert f'{base}/statuses, where smsquest answers 404: use action="/status"' in told["line"]
+    assert running.wait_for("reply")["messages"][0]["status_callback"] == f"{base}/statuses"
+
+
 def test_an_undelivered_reply_is_told_to_the_app_and_to_us(smsquest):
     """A scenario is how the day of the reply goes."""
     app = an_app()

@@ -181,13 +181,11 @@ class Dialogue:
         return None
 
     def _callback(self, verb: TwimlMessage, fetch: Fetch) -> Webhook | None:
-        """Where the status of the reply goes: ``action`` for SMS, ``statusCallback`` for MMS."""
-        first, second = verb.action, verb.status_callback
-        given = (second or first) if verb.media else (first or second)
-        if not given:
+        """Where the status of the reply goes."""
+        if verb.callback is None:
             service = self._account.services.get(self._message.service_sid or "")
             return Webhook(service.status_callback) if service and service.status_callback else None
-        return Webhook(resolved(fetch.base, given), verb.method or "POST")
+        return Webhook(resolved(fetch.base, verb.callback), verb.method or "POST")
 
     def _warn(self, code: int, text: str, fetch: Fetch) -> None:
         add_fetch_alert(self._account, code, text, self._message.sid, fetch, level="warning")

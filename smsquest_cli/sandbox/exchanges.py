@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from smsquest_cli import twiml
 from smsquest_cli.answers import read_answer
-from smsquest_cli.events import OutgoingMessage, Reply
+from smsquest_cli.events import Reply
 from smsquest_cli.sandbox.courier import Fetch, Hop
+from smsquest_cli.sandbox.resources import Callback
 from smsquest_cli.wire import Answer, Request
 
 if TYPE_CHECKING:
@@ -101,8 +102,8 @@ class Exchange:
 
     def reply(self, *, at: datetime) -> Reply | None:
         """The record of the app's answer; None if it gave none."""
-        answer = self.answer
-        if answer is None:
+        request, answer = self.request, self.answer
+        if request is None or answer is None:
             return None
         return Reply(
             ts=at,
@@ -111,7 +112,7 @@ class Exchange:
             http_status=answer.status,
             ms=round(answer.ms, 3),
             content_type=answer.header("Content-Type"),
-            messages=tuple(OutgoingMessage(one.body, one.to, one.media) for one in self.messages),
+            messages=tuple(one.outgoing(request.url) for one in self.messages),
         )
 
     def to_record(self) -> dict[str, Any]:
@@ -176,6 +177,7 @@ class SentMessage:
     status: str
     error_code: int | None
     history: tuple[str, ...]
+    callbacks: tuple[Callback, ...] = ()
 
     @classmethod
     def of(cls, message: SandboxMessage) -> SentMessage:
@@ -189,14 +191,18 @@ class SentMessage:
             status=message.status,
             error_code=message.error_code,
             history=tuple(message.history),
+            callbacks=tuple(message.callbacks),
         )
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> SentMessage:
         """The message that ``dataclasses.asdict`` made *record* of."""
-        return cls(
-            **{**record, "media": tuple(record["media"]), "history": tuple(record["history"])}
-        )
+        lists = {
+            "media": tuple(record["media"]),
+            "history": tuple(record["history"]),
+            "callbacks": tuple(Callback(**one) for one in record["callbacks"]),
+        }
+        return cls(**{**record, **lists})
 
 
 def read(fetch: Fetch) -> twiml.TwimlDocument | None:

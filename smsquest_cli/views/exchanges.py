@@ -14,7 +14,7 @@ from smsquest_cli.segments import segment
 from smsquest_cli.statuses import FINAL
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from smsquest_cli.events import Problem
     from smsquest_cli.sandbox import Exchange, SentMessage
@@ -44,6 +44,16 @@ def problems_of(exchange: Exchange, *, usual: bool = True) -> list[Problem]:
         for finding in exchange.findings
         if usual or finding.id not in USUAL
     ]
+
+
+def refused_callbacks(exchange: Exchange, message: SentMessage) -> Iterator[Problem]:
+    """That status callbacks of *message* were not taken, once for each address and answer."""
+    refused = {(one.url, one.answer): one for one in message.callbacks if one.error_code}
+    for url, answer in refused:
+        said = f"answered {answer}" if answer else "gave no answer"
+        reason = f"which {said}: answer each of them with 204"
+        now = datetime.now(UTC)
+        yield events.Problem.of("A18", at=now, about=exchange.sid, url=url, reason=reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +86,12 @@ class ExchangeLines:
 
     def delivered(self, exchange: Exchange, messages: Sequence[SentMessage]) -> None:
         """The replies have come as far as they do."""
-        del exchange
         for message in messages:
             way = " \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} ".join(message.history)
             code = f"  {message.error_code}" if message.error_code else ""
             console.write_line(f"{message.status:<7} {short_sid(message.sid)}  {way}{code}")
+            for problem in refused_callbacks(exchange, message):
+                console.show_problem(problem)
 
     def _show_exchange(self, exchange: Exchange) -> None:
         write = console.write_line
@@ -153,6 +164,8 @@ class ExchangeRecords:
                 source="callback",
             )
             console.print_json(events.to_record(state))
+            for problem in refused_callbacks(exchange, message):
+                console.print_json(events.to_record(problem))
 
 
 def _fields(exchange: Exchange) -> list[tuple[str, str]]:

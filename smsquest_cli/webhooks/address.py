@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from smsquest_cli.signing import signable_url
+from smsquest_cli.webhook_urls import is_local
 
 if TYPE_CHECKING:
     from typing import Self
+
+SMS: Final = "/sms"
+OURS: Final = frozenset({SMS, "/status"})  # the paths at which Twilio is heard
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,17 @@ class PublicAddress:
         if self.path and target.startswith(self.path + "/"):
             return self.base.removesuffix(self.path) + target
         return self.base + target
+
+    def why_unheard(self, callback: str) -> str | None:
+        """Why nobody hears what Twilio reports to the URL *callback*; None where somebody may."""
+        ours, theirs = urlsplit(self.base), urlsplit(callback)
+        if (ours.scheme, ours.netloc) == (theirs.scheme, theirs.netloc):
+            heard = self.local_path(theirs.path) in OURS
+            way = "--forward-status says where your app takes it"
+            return None if heard else f'where smsquest answers 404: use action="/status" ({way})'
+        if is_local(theirs.hostname or "") and not is_local(ours.hostname or ""):
+            return 'which Twilio cannot reach: use action="/status"'
+        return None
 
     def status_url(self, sid: str) -> str:
         """Where the status of a reply to the message *sid*, already quoted, is to go."""

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from smsquest_cli.server.quick import Incoming
-from smsquest_cli.webhooks.receiver import OURS, TEXT
+from smsquest_cli.webhooks.address import OURS
+from smsquest_cli.webhooks.receiver import TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -11,11 +11,11 @@ from urllib.parse import quote
 
 from smsquest_cli.credentials import masked
 from smsquest_cli.eventlog import Entry
-from smsquest_cli.events import Inbound, Problem, Status
+from smsquest_cli.events import Inbound, Problem, Reply, Status
 from smsquest_cli.messages import MalformedWebhookError, Message, StatusUpdate, form_pairs
 from smsquest_cli.problems import LocalError
 from smsquest_cli.segments import cost, segment
-from smsquest_cli.webhooks.address import PublicAddress
+from smsquest_cli.webhooks.address import OURS, SMS, PublicAddress
 from smsquest_cli.webhooks.answering import RuleAnswerer
 from smsquest_cli.webhooks.checks import Checks, RefusedError, malformed
 from smsquest_cli.webhooks.failures import Failures
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from smsquest_cli.signing import Verifier
     from smsquest_cli.webhooks.answering import Answered, App
 
-SMS: Final = "/sms"
-OURS: Final = frozenset({SMS, "/status"})
 MAX_BODY: Final = 128 * 1024  # Twilio's own are a few kB
 TEXT: Final = (("Content-Type", "text/plain; charset=utf-8"),)
 
@@ -269,6 +267,7 @@ class Receiver:
     def _told_by(self, answered: Answered) -> list[Entry]:
         reply = answered.reply
         entries = [Entry(reply), *[Entry(problem) for problem in answered.problems]]
+        entries += [Entry(problem) for problem in self._unheard(reply)]
         for message in reply.messages if not self._cost_told else ():
             if not message.body.isascii():  # which nearly all are: segments cost more to count
                 parts = segment(message.body)
@@ -277,6 +276,15 @@ class Receiver:
                     note = Problem.of("D9", at=reply.ts, about=reply.in_reply_to, **cost(parts))
                     return [*entries, Entry(note)]
         return entries
+
+    def _unheard(self, reply: Reply) -> Iterator[Problem]:
+        """What is wrong with the addresses that are to be told of the messages of *reply*."""
+        for url in {one.status_callback for one in reply.messages if one.status_callback}:
+            reason = self._checks.address.why_unheard(url)
+            if reason is not None:
+                yield Problem.of(
+                    "A18", at=reply.ts, about=reply.in_reply_to, url=url, reason=reason
+                )
 
     def _is_foreign(self, account_sid: str) -> bool:
         return self._account_sid is not None and account_sid != self._account_sid
