@@ -247,7 +247,7 @@ class Forwarder:
             return [self._problem("A7", sid, seconds=f"{ms / 1000:.1f}")]
         if err.kind not in ABSENT:
             return [self._problem("A14", sid, sid=sid or "a callback", reason=err.detail)]
-        if self._closing.is_set() or (callback and self._presence.misses(sent.url)):
+        if callback and (self._closing.is_set() or self._presence.misses(sent.url)):
             return []
         return list(self._nobody(sent.url, sid))
 

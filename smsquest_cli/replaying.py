@@ -160,7 +160,7 @@ def _send(request: Request) -> wire.Answer:
 def differences(before: Reply | None, exchange: Exchange) -> dict[str, tuple[object, object]]:
     """What is not the same in the reply that was recorded and in that of *exchange*, by its name.
 
-    How long it took is no difference.
+    How long it took is no difference, nor are callbacks: their address is relative to the target.
     """
     then, now = _said(before), _said(exchange.reply(at=datetime.now(UTC)))
     return {name: (then[name], now[name]) for name in then if then[name] != now[name]}
@@ -171,7 +171,9 @@ def _said(reply: Reply | None) -> dict[str, object]:
     return {
         "status": reply.http_status if reply else None,
         "content type": kind and kind.partition(";")[0].strip().lower(),
-        "messages": reply.messages if reply else (),
+        "messages": tuple(replace(one, status_callback=None) for one in reply.messages)
+        if reply
+        else (),
     }
 
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from smsquest_cli import wire
-from smsquest_cli.answers import causes
+from smsquest_cli.eventlog import open_log
+from smsquest_cli.events import Problem, Reply
+from smsquest_cli.presence import ABSENT
 from smsquest_cli.problems import ExpectationError, NumberError, UsageError
 from smsquest_cli.sandbox import (
     ACCOUNT_SID,
@@ -30,10 +33,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from smsquest_cli.config import Settings
+    from smsquest_cli.eventlog import EventLog
     from smsquest_cli.events import Ready
     from smsquest_cli.runs import Run
 
 SETTLE_SECONDS: Final = 30.0
+STOPPED: Final = (
+    "the serve stopped while the message was on its way. What it received: smsquest log"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,11 +78,25 @@ def phone_for(settings: Settings, run: Run | None, url: str | None) -> Iterator[
     """
     if url is None and run is None:
         raise UsageError("U3")
-    if url is None and run is not None and run.ready.sandbox is not None:
-        yield _SandboxPhone(run)
-        return
     if url is not None and not _is_http(url):
         raise UsageError("U6", option="--url", value=url, expected="http://… or https://…")
+    if url is not None or run is None:
+        with _own_phone(settings, run, url) as phone:
+            yield phone
+        return
+    log = open_log(run.store, run=run.id)
+    try:
+        if run.ready.sandbox is not None:
+            yield _Informed(_SandboxPhone(run), run, log)
+            return
+        with _own_phone(settings, run, url) as phone:
+            yield _Informed(phone, run, log)
+    finally:
+        log.close()
+
+
+@contextmanager
+def _own_phone(settings: Settings, run: Run | None, url: str | None) -> Iterator[Phone]:
     token = settings.auth_token.reveal() if settings.auth_token else AUTH_TOKEN
     webhook = url if url is not None else run.ready.webhook_url  # type: ignore[union-attr]
     deliver = wire.send if url is not None else _Inside(run.ready)  # type: ignore[union-attr]
@@ -98,11 +119,10 @@ class _SandboxPhone:
     def __init__(self, run: Run) -> None:
         assert run.ready.sandbox is not None
         self._sandbox = run.ready.sandbox
-        self._app_url = run.ready.forward_to
         self._token = run.control_token or ""
 
     def text(self, text: Text) -> Exchange:
-        exchange = Exchange.from_record(
+        return Exchange.from_record(
             self._ask(
                 "inbound",
                 {
@@ -118,7 +138,6 @@ class _SandboxPhone:
                 },
             )
         )
-        return exchange if self._app_url is None else _told_of(self._app_url, exchange)
 
     def delivered(self, exchange: Exchange) -> tuple[SentMessage, ...]:
         wanted = {"sids": list(exchange.replies), "timeout": SETTLE_SECONDS}
@@ -137,23 +156,41 @@ class _SandboxPhone:
         try:
             answer = wire.send(request, timeout=SETTLE_SECONDS + 15)
             told: dict[str, Any] = json.loads(answer.body)
-        except (wire.ExchangeError, ValueError) as err:
-            raise UsageError("U3") from err  # it has just stopped
+        except wire.ExchangeError as err:
+            if err.kind in ABSENT:
+                raise UsageError("U3") from err  # it has just stopped
+            raise ExpectationError.told("E5", STOPPED) from err
+        except ValueError as err:
+            raise ExpectationError.told("E5", STOPPED) from err
         if problem := told.get("problem"):
             raise NumberError.told(problem["id"], problem["line"])
         return told
 
 
-def _told_of(app_url: str, exchange: Exchange) -> Exchange:
-    """*exchange*, with the causes of a refusal told of the app behind the serve."""
-    told = {
-        found.id: found
-        for visit in exchange.visits
-        if (answer := visit.fetch.answer) is not None
-        for found in causes(replace(visit.fetch.request, url=app_url), answer)
-    }
-    findings = tuple(told.get(found.id, found) for found in exchange.findings)
-    return replace(exchange, findings=findings)
+class _Informed:
+    """A phone that texts *run*, and looks up in its log what it says of each message."""
+
+    def __init__(self, phone: Phone, run: Run, log: EventLog) -> None:
+        self.carries = phone.carries
+        self.delivered = phone.delivered
+        self._phone = phone
+        self._run = run
+        self._log = log
+
+    def text(self, text: Text) -> Exchange:
+        exchange = self._phone.text(text)
+        if exchange.sid is None:
+            return exchange
+        types = (Reply.type, Problem.type)
+        found = self._log.read(0, sids=(exchange.sid,), types=types, run=self._run.id).events
+        recorded = [one.event for one in found if isinstance(one.event, Reply | Problem)]
+        if self._run.ready.forward_to is None:  # what it answers itself, it does not judge
+            recorded += [
+                finding.problem(at=datetime.now(UTC), sid=exchange.sid)
+                for finding in exchange.findings
+                if not finding.id.startswith("A")  # of an app that there is not
+            ]
+        return replace(exchange, recorded=tuple(recorded))
 
 
 class _OwnPhone:
@@ -234,8 +271,16 @@ def verdict(exchanges: Sequence[Exchange], expected: re.Pattern[str] | None) -> 
                 raise ExpectationError(
                     "E2", sid=exchange.sid, pattern=expected.pattern, found=found
                 )
-        elif exchange.error is not None and _signed(exchange):
-            raise ExpectationError("E5", sid=exchange.sid, code=exchange.error)
+        elif (code := _failure(exchange)) is not None and _signed(exchange):
+            raise ExpectationError("E5", sid=exchange.sid, code=code)
+
+
+def _failure(exchange: Exchange) -> int | str | None:
+    """What went wrong, as Twilio's code or as the id of what the serve said of it."""
+    if exchange.error is not None:
+        return exchange.error
+    problems = [one for one in exchange.recorded or () if isinstance(one, Problem)]
+    return next((one.id for one in problems if one.severity == "error"), None)
 
 
 def _signed(exchange: Exchange) -> bool:

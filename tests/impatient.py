@@ -6,6 +6,7 @@ import threading
 from datetime import timedelta
 from functools import partial
 
+from smsquest_cli import forwarding
 from smsquest_cli.__main__ import main
 from smsquest_cli.serving import number_entrance
 from smsquest_cli.tunnel import ngrok
@@ -21,5 +22,6 @@ if __name__ == "__main__":
         timeout=0.8,
         pause=lambda _seconds: threading.Event().wait(0.02),
     )
+    forwarding.Forwarder.__init__.__kwdefaults__["wait_seconds"] = 0.2
     ngrok.Pace = partial(ngrok.Pace, startup=3, tick=0.05, reconnect=0.6, pauses=(0.1,), lost=1.5)
     main()

@@ -16,13 +16,13 @@ from pathlib import Path
 import pytest
 from fake_ngrok.place import agents_of, wait_for
 from pretend_twilio import pretend_twilio, served
+from program import IMPATIENT
 
 from smsquest_cli.sandbox import NUMBER
 
 OLD = "https://demo.twilio.com/welcome/sms/reply"
 THEIRS = "https://calm-fox.ngrok-free.app/sms"
 HERE = Path(__file__).parent
-IMPATIENT = (sys.executable, str(HERE / "impatient.py"))
 NUMBERS = r"/IncomingPhoneNumbers\.json"
 NUMBER_ITSELF = r"/IncomingPhoneNumbers/PN"
 

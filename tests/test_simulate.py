@@ -9,6 +9,8 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
 from flask import Flask, Response, request
+from ports import closed_port
+from program import IMPATIENT
 from twilio.request_validator import RequestValidator
 
 TOKEN = "0" * 32
@@ -281,3 +283,40 @@ def test_a_reply_as_html_is_a_warning_here_too(smsquest):
 
     assert done.returncode == 0
     assert done.stderr.startswith("warning[R1]: your app replied text/html")
+
+
+def test_a_message_that_no_app_got_fails_the_job(serve, smsquest):
+    """T8, as the serve says it, and exit 8: an empty answer to Twilio is no answer of the app."""
+    with closed_port() as port:
+        running = serve("--sandbox", "--port", 0, "--forward-to", f"http://127.0.0.1:{port}/sms",
+                        command=IMPATIENT)  # fmt: skip
+        assert running.ready
+        done = smsquest("simulate", "hello")
+
+    assert done.returncode == 8
+    assert f"error[T8]: nothing listens on 127.0.0.1:{port}" in done.stderr
+    assert "error[E5]" in done.stderr
+
+
+def test_a_refused_signature_is_explained_here_too(serve, smsquest):
+    """What the serve makes of a 403 is told in both windows, not only that there was one."""
+    with served(an_app()) as url:
+        running = serve("--sandbox", "--port", 0, "--forward-to", f"{url}/sms",
+                        env={"TWILIO_AUTH_TOKEN": "f" * 32})  # fmt: skip
+        assert running.ready
+        done = smsquest("simulate", "hello", env={"TWILIO_AUTH_TOKEN": "f" * 32})
+        told = running.wait_for("problem", severity="error")
+
+    assert f"error[{told['id']}]" in done.stderr
+    assert "A11" not in done.stderr
+
+
+def test_the_records_are_those_of_the_serve(serve, smsquest):
+    """Who answered is its own rule, and what was sent is what --param made of it."""
+    assert serve("--sandbox", "--port", 0).ready
+
+    done = smsquest("simulate", "x", "--param", "Body=other", "--pace", "instant", "-o", "json")
+
+    inbound, reply = [json.loads(line) for line in done.stdout.splitlines()][:2]
+    assert inbound["body"] == "other"
+    assert (reply["source"], reply["messages"][0]["body"]) == ("reply", "You said: other")

@@ -89,7 +89,8 @@ def simulate(
     Twilio itself: it signs with TWILIO_AUTH_TOKEN (else the sandbox token), reads the TwiML, and
     sends the status callbacks that the TwiML asks for.
     """
-    from smsquest_cli import simulation
+    from smsquest_cli import console, simulation
+    from smsquest_cli.patience import unless_quick
     from smsquest_cli.sandbox import PHONE, Scenario
     from smsquest_cli.views.exchanges import ExchangeLines, ExchangeRecords
 
@@ -116,7 +117,8 @@ def simulate(
         for index in range(count):
             if rate is not None and index:
                 threading.Event().wait(1 / rate)
-            exchanges.append(phone.text(text))
+            with unless_quick(lambda: console.say("waiting for the answer …")):
+                exchanges.append(phone.text(text))
             view.answered(exchanges[-1])
         if phone.carries:
             for exchange in exchanges:

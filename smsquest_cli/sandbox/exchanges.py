@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from smsquest_cli import twiml
 from smsquest_cli.answers import read_answer
-from smsquest_cli.events import Reply
+from smsquest_cli.events import Problem, Reply
 from smsquest_cli.sandbox.courier import Fetch, Hop
 from smsquest_cli.sandbox.resources import Callback
 from smsquest_cli.wire import Answer, Request
@@ -48,7 +48,8 @@ class Exchange:
     ``sid`` is None for a message that a Messaging Service dropped. ``visits`` are the documents in
     order: the webhook's, those it redirects to, the fallback's. ``replies`` are the SIDs of the
     messages that go out; their delivery may still be under way. ``opt_out`` is the keyword that the
-    text is (STOP, START, HELP), ``confirmation`` the SID of Twilio's own answer to it.
+    text is (STOP, START, HELP), ``confirmation`` the SID of Twilio's own answer to it. ``recorded``
+    is what the serve that was texted knows of it: its reply and its problems; None of another app.
     """
 
     sid: str | None
@@ -61,6 +62,7 @@ class Exchange:
     alerts: tuple[AlertLine, ...] = ()
     opt_out: str | None = None
     confirmation: str | None = None
+    recorded: tuple[Reply | Problem, ...] | None = None
 
     @property
     def request(self) -> Request | None:
@@ -102,6 +104,9 @@ class Exchange:
 
     def reply(self, *, at: datetime) -> Reply | None:
         """The record of the app's answer; None if it gave none."""
+        for event in self.recorded or ():
+            if isinstance(event, Reply):
+                return event
         request, answer = self.request, self.answer
         if request is None or answer is None:
             return None

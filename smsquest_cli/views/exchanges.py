@@ -39,6 +39,9 @@ def problems_of(exchange: Exchange, *, usual: bool = True) -> list[Problem]:
         and answer.status == FORBIDDEN
     ):
         return []
+    if exchange.recorded is not None:
+        told = [event for event in exchange.recorded if isinstance(event, events.Problem)]
+        return [problem for problem in told if usual or problem.id not in USUAL]
     return [
         finding.problem(at=now, sid=exchange.sid)
         for finding in exchange.findings
@@ -67,10 +70,8 @@ class ExchangeLines:
         """The message has been handed over, and answered."""
         write = console.write_line
         sid = short_sid(exchange.sid or "dropped")
-        write(
-            f"{self.handed_over}  {sid}  {printable(exchange.from_)} -> {printable(exchange.to)}"
-            f"  {_quoted(exchange.body)}"
-        )
+        sender, to, body = _as_sent(exchange)
+        write(f"{self.handed_over}  {sid}  {printable(sender)} -> {printable(to)}  {_quoted(body)}")
         if self.show_request:
             self._show_exchange(exchange)
         request, answer = exchange.request, exchange.answer
@@ -121,15 +122,16 @@ class ExchangeRecords:
         """The message has been handed over, and answered."""
         now = datetime.now(UTC)
         request = exchange.request
-        counted = segment(exchange.body)
+        sender, to, body = _as_sent(exchange)
+        counted = segment(body)
         signed = request is not None and request.header("X-Twilio-Signature") is not None
         found: list[events.Event] = [
             events.Inbound(
                 ts=now,
                 sid=exchange.sid or "",
-                from_=exchange.from_,
-                to=exchange.to,
-                body=exchange.body,
+                from_=sender,
+                to=to,
+                body=body,
                 method=request.method if request else "POST",
                 media=tuple(
                     Media(value) for name, value in _fields(exchange) if name.startswith("MediaUrl")
@@ -174,6 +176,14 @@ def _fields(exchange: Exchange) -> list[tuple[str, str]]:
         return []
     raw = request.body.decode("utf-8", "replace") or urlsplit(request.url).query
     return parse_qsl(raw, keep_blank_values=True)
+
+
+def _as_sent(exchange: Exchange) -> tuple[str, str, str]:
+    """From, To and Body as the app got them: ``--param`` may have changed what was typed."""
+    fields = dict(_fields(exchange))
+    typed = {"From": exchange.from_, "To": exchange.to, "Body": exchange.body}
+    sender, to, body = (fields.get(name, value) for name, value in typed.items())
+    return sender, to, body
 
 
 def _path(url: str) -> str:
