@@ -91,10 +91,14 @@ def causes(request: Request, answer: Answer, *, public_url: str | None = None) -
     if status == HTTPStatus.FORBIDDEN and (answer.header("Server") or "").startswith("AirTunes"):
         yield Finding("A2", {"port": parts.port or 80}, 11200)
     elif status == HTTPStatus.NOT_FOUND:
-        yield Finding("A3", {"method": request.method, "path": path}, 11200)
+        cure = _cure_of_404(request, path, forwarded=public_url is not None)
+        yield Finding("A3", {"method": request.method, "path": path, "cure": cure}, 11200)
     elif status == HTTPStatus.METHOD_NOT_ALLOWED:
         allow = answer.header("Allow") or "another method"
-        yield Finding("A4", {"method": request.method, "path": path, "allow": allow}, 11200)
+        method, decorator = request.method, request.method.lower()
+        yield Finding(
+            "A4", {"method": method, "path": path, "allow": allow, "decorator": decorator}, 11200
+        )
     elif status < 500 and _HOST.search(text):  # noqa: PLR2004
         yield Finding("A6", {"host": _host(request, parts)}, 11200)
     elif status < 500 and (_CSRF.search(text) or status == 419):  # noqa: PLR2004 - Laravel's own
@@ -102,10 +106,24 @@ def causes(request: Request, answer: Answer, *, public_url: str | None = None) -
     elif public_url and status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         yield from _signature_refused(request, answer, parts, public_url)
     else:
-        sid = message_sid(request) or "last"
-        yield Finding("A11", {"status": status, "sid": sid, "excerpt": excerpt(answer)}, 11200)
+        yield _failed(request, answer, forwarded=public_url is not None)
         if status in (400, 415, 422, 500) and _JSON.search(text):
             yield Finding("A8")
+
+
+def _cure_of_404(request: Request, path: str, *, forwarded: bool) -> str:
+    if not forwarded:
+        return f"Is {path} the path of your webhook route?"
+    origin = request.url.removesuffix(request.target)
+    return f"Its path goes into --forward-to {origin}/YOUR/PATH"
+
+
+def _failed(request: Request, answer: Answer, *, forwarded: bool) -> Finding:
+    """A11; what was *forwarded* is in the log, and can be delivered again."""
+    sid = message_sid(request) or "last"
+    repeat = f". Repeat it with: smsquest replay {sid}" if forwarded else ""
+    status, text = answer.status, excerpt(answer)
+    return Finding("A11", {"status": status, "sid": sid, "excerpt": text, "repeat": repeat}, 11200)
 
 
 def message_sid(request: Request) -> str | None:

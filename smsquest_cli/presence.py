@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from smsquest_cli import wire
-from smsquest_cli.wire import ExchangeError, Request, is_here
+from smsquest_cli.wire import ExchangeError, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 ABSENT: Final = frozenset({"refused", "connect-timeout", "dns"})  # kinds of no app being there
 LOOK_SECONDS: Final = 3.0
 CONNECT_SECONDS: Final = 1.0
+NAMES: Final = {"localhost": "127.0.0.1"}  # which is tried first
 AIRPLAY_PORTS: Final = (5000, 7000)
 
 
@@ -98,7 +99,7 @@ def address_of(url: str) -> str:
     parts = urlsplit(url)
     host = parts.hostname or ""
     port = parts.port or (443 if parts.scheme == "https" else 80)
-    return f"{'127.0.0.1' if is_here(host) else host}:{port}"
+    return f"[{host}]:{port}" if ":" in host else f"{NAMES.get(host, host)}:{port}"
 
 
 def _origin(url: str) -> str:

@@ -315,13 +315,17 @@ def _unconnected(parts: SplitResult, host: str, timeout: float) -> http.client.H
     return http.client.HTTPSConnection(host, parts.port, timeout=timeout, context=context)
 
 
+PLAIN_HTTP: Final = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE")
+
+
 def _connect_error(err: Exception) -> ExchangeError:
     if isinstance(err, TimeoutError):
         return ExchangeError("connect-timeout", "no connection in time")
     if isinstance(err, socket.gaierror):
         return ExchangeError("dns", _words(err))
     if isinstance(err, ssl.SSLError):
-        return ExchangeError("tls", _words(err))
+        plain = getattr(err, "reason", None) in PLAIN_HTTP
+        return ExchangeError("tls", "it speaks http, not https, there" if plain else _words(err))
     if isinstance(err, ConnectionRefusedError):
         return ExchangeError("refused", _words(err))
     return ExchangeError("refused" if isinstance(err, OSError) else "protocol", _words(err))

@@ -69,10 +69,7 @@ def flask_app() -> flask.Flask:
     [
         (
             "/smss",
-            (
-                "your app has no POST /smss (404). Its path goes into --forward-to"
-                " http://127.0.0.1:5000/YOUR/PATH"
-            ),
+            ("your app has no POST /smss (404). Is /smss the path of your webhook route?"),
         ),
         (
             "/get-only",
@@ -90,17 +87,11 @@ def flask_app() -> flask.Flask:
         ),
         (
             "/json",
-            (
-                "your app answered 415 on SM1 (Unsupported Media Type); Twilio logs 11200."
-                " Repeat it with: smsquest replay SM1"
-            ),
+            ("your app answered 415 on SM1 (Unsupported Media Type); Twilio logs 11200"),
         ),
         (
             "/raises",
-            (
-                "your app answered 500 on SM1 (Internal Server Error); Twilio logs 11200."
-                " Repeat it with: smsquest replay SM1"
-            ),
+            ("your app answered 500 on SM1 (Internal Server Error); Twilio logs 11200"),
         ),
     ],
 )
@@ -298,11 +289,22 @@ def test_a_webhook_is_about_the_message_that_it_names(request_, sid):
     assert message_sid(request_) == sid
 
 
-def test_a_webhook_without_a_sid_can_be_repeated_as_the_last():
-    """A11: the line names a command that works."""
-    (finding,) = causes(Request("POST", REQUEST.url), answered(500, b"boom"))
+def test_what_was_forwarded_can_be_repeated_and_mended_behind_the_serve():
+    """The lines name a command and an option that work there, and nowhere else."""
+    request = Request("POST", REQUEST.url)
 
-    assert finding.line.endswith("smsquest replay last")
+    (failed,) = causes(request, answered(500, b"boom"), public_url="https://x.example/sms")
+    (missing,) = causes(request, answered(404), public_url="https://x.example/sms")
+
+    assert failed.line.endswith("smsquest replay last")
+    assert missing.line.endswith("--forward-to http://127.0.0.1:5000/YOUR/PATH")
+
+
+def test_a_get_is_told_how_to_take_a_get():
+    """A4 names the method that came, not the usual one."""
+    (finding,) = causes(Request("GET", REQUEST.url), answered(405, b"", ("Allow", "POST")))
+
+    assert finding.line.endswith('(405, allows: POST). Flask: @app.get("/sms")')
 
 
 def test_a_good_answer_has_no_cause():

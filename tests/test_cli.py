@@ -242,7 +242,9 @@ def test_an_output_that_takes_nothing_is_said(environment, arguments):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell of Unix")
-@pytest.mark.parametrize(("closed", "code"), [("explain N4 >&-", 0), ("explain bogus 2>&-", 2)])
+@pytest.mark.parametrize(
+    ("closed", "code"), [("explain N4 >&-", 0), ("explain bogus 2>&-", 2), ("simulate - <&-", 2)]
+)
 def test_a_stream_that_is_closed_takes_everything(environment, closed, code):
     """Who closes one wants to hear nothing, and the exit code says the rest."""
     command = " ".join(map(shlex.quote, COMMAND))

@@ -436,8 +436,8 @@ def test_a_number_without_sms_cannot_be_set(configure, twilio):
     [
         (("--show", "--restore"), "U5"),
         (("--restore", "--url", NEW), "U5"),
-        (("--method", "GET"), "U6"),
-        (("--all",), "U6"),
+        (("--method", "GET"), "U10"),
+        (("--all",), "U10"),
         (("--url", "not a url"), "U6"),
         (("--url", "http://example.com:99999/"), "U6"),
         (("--url", "here"), "U3"),

@@ -291,7 +291,7 @@ def test_what_cannot_be_is_one_line_and_exit_2(smsquest, options):
     done = smsquest("serve", *options)
 
     assert done.returncode == 2
-    assert re.fullmatch(r"error\[U\d\]: [^\n]+\n", done.stderr), done.stderr
+    assert re.fullmatch(r"error\[U\d+\]: [^\n]+\n", done.stderr), done.stderr
 
 
 def test_forwarding_to_itself_is_refused(smsquest):

@@ -307,6 +307,7 @@ def test_who_sends_no_request_and_goes_leaves_no_trace(caplog):
     "garbage",
     [
         b"\x00\xff\x16\x03\x01\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
         b"GET / HTTP/9.9\r\nHost x\r\n\r\n",
         b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
         b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n",

@@ -631,7 +631,7 @@ class App:
         self.requests.append(request)
         at = datetime.now(UTC)
         reply = Reply(ts=at, in_reply_to=message.sid, source="app", http_status=418, ms=1)
-        problem = Problem.of("A11", at=at, sid=message.sid, status=418, excerpt="tea")
+        problem = Problem.of("A11", at=at, sid=message.sid, status=418, excerpt="tea", repeat="")
         return Answered(418, (("Content-Type", "x/y"),), b"tea", reply, (problem,))
 
     def status(self, request):

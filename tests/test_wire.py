@@ -408,11 +408,16 @@ def test_a_listener_that_accepts_nobody_is_given_up(monkeypatch):
         wire.send(Request("GET", "http://192.0.2.1/"), connect_timeout=0.1)
 
 
+PLAIN = ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1006)")
+PLAIN.reason = "WRONG_VERSION_NUMBER"
+
+
 @pytest.mark.parametrize(
     ("error", "kind", "detail"),
     [
         (OSError(101, "Network is unreachable"), "refused", "Network is unreachable"),
         (ssl.SSLError(1, "certificate verify failed"), "tls", "certificate verify failed"),
+        (PLAIN, "tls", "it speaks http, not https, there"),
         (ValueError(), "protocol", "ValueError"),
     ],
 )

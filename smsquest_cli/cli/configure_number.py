@@ -108,9 +108,9 @@ def _check(given: dict[str, str | None], *, show: bool, restore: bool, every: bo
         if value is not None and (show or restore):
             raise UsageError("U5", first=first, second=option)
         if value is not None and given["--url"] is None:
-            raise UsageError("U6", option=option, value=value, expected="--url beside it")
+            raise UsageError("U10", option=option, needed="--url")
     if every and not restore:
-        raise UsageError("U6", option="--all", value="", expected="--restore beside it")
+        raise UsageError("U10", option="--all", needed="--restore")
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,10 +113,13 @@ def parse_pairs(texts: Sequence[str], option: str) -> dict[str, str]:
 def text_of(argument: str) -> str:
     """*argument* itself, or for ``-`` standard input.
 
-    That loses one line end at its end, which the shell put there.
+    That loses one line end at its end, which the shell put there. Raises `UsageError` (U10) where
+    standard input is closed.
     """
     if argument != "-":
         return argument
+    if sys.stdin is None:
+        raise UsageError("U10", option="-", needed="the text on standard input")
     text = sys.stdin.buffer.read().decode("utf-8", "replace")
     return text.removesuffix("\n").removesuffix("\r")
 

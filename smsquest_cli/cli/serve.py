@@ -217,4 +217,4 @@ def _one_of(names: tuple[str, ...], values: tuple[object, ...]) -> None:
 
 def _needs(name: str, value: object, other: str, other_value: object) -> None:
     if value and not other_value:
-        raise UsageError("U6", option=name, value="", expected=f"{other} beside it")
+        raise UsageError("U10", option=name, needed=other)

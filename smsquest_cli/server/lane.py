@@ -21,7 +21,7 @@ from waitress.parser import HTTPRequestParser
 from waitress.receiver import FixedStreamReceiver
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
-from waitress.utilities import build_http_date
+from waitress.utilities import BadRequest, build_http_date
 
 from smsquest_cli.server.heads import plain_head
 from smsquest_cli.server.quick import Incoming
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from smsquest_cli.wire import Headers, WsgiApp
 
 POLL_SECONDS: Final = 10.0  # nothing waits for it; idle connections are looked at then
+TLS_HELLO: Final = b"\x16\x03"
 NO_BODY: Final = frozenset({204, 304})
 
 
@@ -69,6 +70,10 @@ class LaneParser(HTTPRequestParser):
 
     def received(self, data: bytes) -> int:
         """Take what belongs to the request of *data*; how much that was."""
+        if data.startswith(TLS_HELLO) and not self.header_plus:  # it would wait for ours for ever
+            self.error = BadRequest("This is http, not https")
+            self.completed = True
+            return len(data)
         consumed = super().received(data)
         if self.completed:  # or waitress would tell the client to go on, and wait for it
             self.expect_continue = False
