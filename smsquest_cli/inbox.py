@@ -91,6 +91,8 @@ class Row:
             yield "app unreachable"
         elif self.answer is None:
             yield "app down, retrying" if self.waits else "received"
+        elif self.answer.source == "none" and self.answer.http_status >= _FIRST_ERROR:
+            yield "app gave no answer"
         elif self.answer.source == "app":
             yield f"app {self.answer.http_status} {self.answer.ms:.0f}ms"
         else:

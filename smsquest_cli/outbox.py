@@ -10,7 +10,7 @@ from smsquest_cli.diagnosis import choose_number
 from smsquest_cli.events import MessageState, Problem, Step
 from smsquest_cli.messages import normalised
 from smsquest_cli.problems import UsageError
-from smsquest_cli.segments import GSM_7, cost, segment
+from smsquest_cli.segments import cost, segment
 from smsquest_cli.statuses import FINAL
 
 if TYPE_CHECKING:
@@ -44,9 +44,11 @@ def preview(body: str) -> str:
 
 
 def note_on(body: str, *, at: datetime) -> Problem | None:
-    """D9, naming the characters that force UCS-2; None where none does."""
+    """D9, naming the characters that make *body* longer; None where none does."""
     parts = segment(body)
-    return None if parts.encoding == GSM_7 else Problem.of("D9", at=at, **cost(parts))
+    if parts.segments == parts.gsm_segments:
+        return None
+    return Problem.of("D9", at=at, what="your text", **cost(parts))
 
 
 def callback_for(given: str | None, run: Run | None, settings: Settings) -> str | None:

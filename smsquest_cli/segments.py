@@ -59,10 +59,12 @@ class Segmentation:
 def cost(parts: Segmentation) -> dict[str, str]:
     """The values of D9: the characters that force UCS-2, each once, and what they cost."""
     seen: dict[str, int] = {}
+    parts_of_others: dict[str, int] = {}
     for position, character in parts.offenders:
-        if category(character) not in _PARTS_OF_OTHERS:
-            seen.setdefault(character, position)
-    shown = [f'"{character}" at {position}' for character, position in seen.items()]
+        rest = category(character) in _PARTS_OF_OTHERS
+        (parts_of_others if rest else seen).setdefault(character, position)
+    named = (seen or parts_of_others).items()
+    shown = [f"{_named(character)} at {position}" for character, position in named]
     more = f" and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
     return {
         "segments": str(parts.segments),
@@ -70,6 +72,12 @@ def cost(parts: Segmentation) -> dict[str, str]:
         "offenders": ", ".join(shown[:SHOWN]) + more,
         "gsm_segments": str(parts.gsm_segments),
     }
+
+
+def _named(character: str) -> str:
+    """*character*, or its code where it shows nothing by itself."""
+    visible = category(character)[0] in "LNPS" and category(character) != "Sk"
+    return f'"{character}"' if visible else f"U+{ord(character):04X}"
 
 
 def segment(text: str) -> Segmentation:

@@ -242,9 +242,7 @@ def test_an_output_that_takes_nothing_is_said(environment, arguments):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell of Unix")
-@pytest.mark.parametrize(
-    ("closed", "code"), [("explain N4 >&-", 0), ("explain bogus 2>&-", 2), ("simulate - <&-", 2)]
-)
+@pytest.mark.parametrize(("closed", "code"), [("explain N4 >&-", 0), ("explain bogus 2>&-", 2)])
 def test_a_stream_that_is_closed_takes_everything(environment, closed, code):
     """Who closes one wants to hear nothing, and the exit code says the rest."""
     command = " ".join(map(shlex.quote, COMMAND))
@@ -253,3 +251,36 @@ def test_a_stream_that_is_closed_takes_everything(environment, closed, code):
     )
 
     assert (done.returncode, done.stdout, done.stderr) == (code, b"", b"")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell of Unix")
+def test_a_text_from_a_closed_standard_input_is_none(environment):
+    """U10, in one line."""
+    command = " ".join(map(shlex.quote, [*COMMAND, "simulate", "-"]))
+    done = subprocess.run(
+        ["sh", "-c", f"{command} <&-"], capture_output=True, text=True, env=environment, check=False
+    )
+
+    assert (done.returncode, done.stderr) == (
+        2,
+        "error[U10]: - needs the text on standard input\n",
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder in use cannot be removed there")
+@pytest.mark.parametrize("arguments", ["explain 30007", "serve --sandbox", "doctor"])
+def test_a_folder_that_is_gone_is_said(environment, tmp_path, arguments):
+    """L7: a terminal stays in a folder that was deleted or checked out anew meanwhile."""
+    command = " ".join(map(shlex.quote, COMMAND))
+    there = tmp_path / "there"
+    there.mkdir()
+    done = subprocess.run(
+        ["sh", "-c", f"rmdir {there}; {command} {arguments}"],
+        capture_output=True, text=True, cwd=there, check=False,
+        env={**environment, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+
+    assert done.returncode == 7
+    assert done.stderr == (
+        "error[L7]: the folder that you are in is gone. Go to another one: cd ~\n"
+    )

@@ -373,7 +373,7 @@ def test_without_callbacks_it_says_that_it_asks_and_how_to_get_some(log, shown):
 
 def test_a_message_just_sent_may_take_its_time_to_call_back(log, shown):
     """The log knows it from `send`; its callbacks may be on their way."""
-    record(log, state_of(sent_message("queued"), at=now(), known=False))
+    record(log, state_of(sent_message("queued"), at=now()))
     twilio = Twilio(sent_message("queued"))
 
     watching(log, shown, twilio=twilio, interval=60).once()
@@ -488,11 +488,14 @@ def test_what_twilios_dates_tell():
     message.created, message.sent, message.updated = created, sent, updated
     message.service_sid = "MG" + "1" * 32
 
-    state = state_of(message, at=at + RECENT, known=False)
+    state = state_of(message, at=at + RECENT)
 
     assert [(step.status, step.ts) for step in state.history] == [
         ("accepted", created),
         ("sent", sent),
     ]
     assert state.ts == updated
-    assert state_of(message, at=at + RECENT, known=True).history == ()
+    known = state_of(message, at=at + RECENT, known_since=at)
+    assert (known.history, known.ts) == ((), updated)
+    late = updated + timedelta(seconds=0.5)  # by our clock; Twilio's dates have no fractions
+    assert state_of(message, at=at + RECENT, known_since=late).ts == late

@@ -7,11 +7,12 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+from pretend_twilio import pretend_twilio
 
 from smsquest_cli import signing
 from smsquest_cli.check import check
 from smsquest_cli.forwarding import forwarded
-from smsquest_cli.sandbox import to_wsgi
+from smsquest_cli.sandbox import NUMBER, PHONE, to_wsgi
 from smsquest_cli.wire import Request, call_wsgi
 
 GUIDES = Path(__file__).parents[1] / "docs" / "guides"
@@ -62,3 +63,20 @@ def test_the_python_of_a_guide_can_be_read(guide):
     """No example was cut or indented by accident."""
     for block in blocks(guide):
         compile(block, guide, "exec")
+
+
+def test_the_client_of_the_guide_calls_the_pretend_twilio(monkeypatch, tmp_path):
+    """An app's own REST calls stay on this computer."""
+    with pretend_twilio(tmp_path) as twilio:
+        monkeypatch.setenv("TWILIO_API_URL", twilio.origin)
+        for name in ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"):
+            monkeypatch.delenv(name, raising=False)
+        (code,) = blocks("rest-calls.md")
+        names = {"__name__": "twilio_client"}
+        exec(compile(code, "twilio_client.py", "exec"), names)
+
+        client = names["client"]()
+        sent = client.messages.create(from_=NUMBER, to=PHONE, body="Still there?")
+
+        assert [message.sid for message in twilio.account.messages()] == [sent.sid]
+        client.http_client.session.close()

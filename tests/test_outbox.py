@@ -79,13 +79,27 @@ def test_the_characters_that_make_a_text_longer_are_named():
     note = outbox.note_on(f"It{QUOTE}s " + "x" * 100 + " 😀", at=NOW)
 
     assert (note.id, note.severity) == ("D9", "note")
-    assert note.line == f'Seg 2 · UCS-2 because of "{QUOTE}" at 3, "😀" at 107 (GSM-7 would be 1)'
+    assert note.line == (
+        f'your text: Seg 2 · UCS-2 because of "{QUOTE}" at 3, "😀" at 107 (GSM-7 would be 1)'
+    )
     assert outbox.note_on("It's", at=NOW) is None
+
+
+def test_a_character_that_shows_nothing_is_named_by_its_code():
+    """It is not to be seen in the text either."""
+    for hidden in ("\u200b", "\u00a0"):
+        note = outbox.note_on("a" * 40 + hidden + "b" * 40, at=NOW)
+        assert f"because of U+{ord(hidden):04X} at 41 (" in note.line
+
+
+def test_what_costs_nothing_is_not_noted():
+    """One segment either way; the preview says the encoding."""
+    assert outbox.note_on("Hello → quest", at=NOW) is None
 
 
 def test_of_many_such_characters_a_few_are_named():
     """Each once, where it stands first; the line stays one line."""
-    note = outbox.note_on(f"{QUOTE}{QUOTE}—…x→{QUOTE}", at=NOW)
+    note = outbox.note_on(f"{QUOTE}{QUOTE}—…x→{QUOTE}" + "x" * 70, at=NOW)
 
     assert f'because of "{QUOTE}" at 1, "—" at 3, "…" at 4 and 1 more (' in note.line
 

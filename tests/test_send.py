@@ -13,6 +13,8 @@ from smsquest_cli.eventlog import open_log
 from smsquest_cli.sandbox import NUMBER, PHONE, Sandbox, Scenario
 from smsquest_cli.server import bind
 
+LONG = "Hello → quest" + "!" * 60
+
 
 def records(done):
     return [json.loads(line) for line in done.stdout.splitlines()]
@@ -36,21 +38,21 @@ def test_a_message_is_sent_and_followed_to_its_end(serve, smsquest):
     running = serve("--sandbox")
     assert running.ready
 
-    done = smsquest("send", "Hello → quest", "--to", PHONE, "--wait", "-o", "json")
+    done = smsquest("send", LONG, "--to", PHONE, "--wait", "-o", "json")
 
     assert done.returncode == 0
     note, *states = records(done)
     assert (note["id"], note["severity"]) == ("D9", "note")
-    assert "1 segment · UCS-2 · 13 characters" in done.stderr
+    assert "2 segments · UCS-2 · 73 characters" in done.stderr
     assert [state["status"] for state in states] == ["queued", "sent", "delivered"]
     assert {state["source"] for state in states[1:]} == {"callback"}
     assert (states[-1]["from"], states[-1]["to"], states[-1]["body"]) == (
         NUMBER,
         PHONE,
-        "Hello → quest",
+        LONG,
     )
     assert states[-1]["final"]
-    shown = running.wait_for("message", body="Hello → quest")
+    shown = running.wait_for("message", body=LONG)
     assert running.wait_for("status", status="delivered")["sid"] == shown["sid"]
 
 

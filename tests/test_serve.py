@@ -142,6 +142,19 @@ def test_the_ready_file_is_the_ready_record(serve, tmp_path):
     ready = listener.ready
 
     assert json.loads((tmp_path / "ready.json").read_text()) == ready
+    listener.stop()
+    assert not (tmp_path / "ready.json").exists()
+
+
+def test_a_ready_file_of_an_earlier_run_deceives_nobody(serve, tmp_path):
+    """It is gone before anything of the new run can be asked for."""
+    (tmp_path / "ready.json").write_text("old")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        failed = serve("--sandbox", "--port", port, "--ready-file", "ready.json")
+
+        assert failed.wait() == 7
+    assert not (tmp_path / "ready.json").exists()
 
 
 def test_until_stops_after_that_many_messages(serve, smsquest):

@@ -21,7 +21,7 @@ from typer.core import TyperGroup
 from smsquest_cli import __version__
 from smsquest_cli.cli.bugs import bugs_of_threads, show_bug
 from smsquest_cli.cli.conversion import convert_late
-from smsquest_cli.cli.options import Invocation
+from smsquest_cli.cli.options import Invocation, working_folder
 from smsquest_cli.overview import COMMANDS, overview
 from smsquest_cli.problems import LocalError, NumberError, SmsquestError, UsageError
 
@@ -144,7 +144,7 @@ def _say_what_waits(invocation: Invocation) -> None:
     """One line for each number that a killed run has left pointing here."""
     from smsquest_cli.config import state_folder
 
-    home = state_folder(invocation.environment, cwd=Path.cwd(), env_file=invocation.env_file)
+    home = state_folder(invocation.environment, cwd=working_folder(), env_file=invocation.env_file)
     if not any((home / "journal").glob("*.json")):  # the usual case costs nothing more
         return
     from datetime import UTC, datetime

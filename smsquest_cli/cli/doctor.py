@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from smsquest_cli.cli.options import Invocation, TableJson
+from smsquest_cli.cli.options import Invocation, TableJson, working_folder
 
 
 def doctor(
@@ -28,7 +28,6 @@ def doctor(
     made are skipped.
     """
     from datetime import UTC, datetime
-    from pathlib import Path
 
     from smsquest_cli.checkup import check_up
     from smsquest_cli.console import Output
@@ -39,7 +38,7 @@ def doctor(
     checks = check_up(
         invocation.settings(number=number),
         environment=invocation.environment,
-        cwd=Path.cwd(),
+        cwd=working_folder(),
         now=lambda: datetime.now(UTC),
     )
     if show_checkup(checks, Output(output)):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
 import typer
 
-from smsquest_cli.problems import UsageError
+from smsquest_cli.problems import LocalError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,11 +67,19 @@ class Invocation:
 
         return load_settings(
             self.environment,
-            cwd=Path.cwd(),
+            cwd=working_folder(),
             env_file=self.env_file,
             profile=self.profile,
             overrides=options,
         )
+
+
+def working_folder() -> Path:
+    """The folder in which the command was called; raises `LocalError` (L7) where it is gone."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError as err:
+        raise LocalError("L7") from err
 
 
 def parse_duration(text: str, option: str) -> timedelta:

@@ -168,19 +168,23 @@ def message_or_none(twilio: TwilioGateway, sid: str) -> SentMessage | None:
         raise
 
 
-def state_of(message: SentMessage, *, at: datetime, known: bool) -> MessageState:
+def state_of(
+    message: SentMessage, *, at: datetime, known_since: datetime | None = None
+) -> MessageState:
     """What Twilio's API tells of *message* at the time *at*.
 
-    Of a message not *known* before, Twilio's dates tell when it was created and sent.
+    *known_since* is when the newest that we know of it was. Of a message that is not known before,
+    Twilio's dates tell when it was created and sent.
     """
     steps = []
-    if not known and message.direction != INBOUND and message.created is not None:
+    updated = min(message.updated or at, at)
+    if known_since is None and message.direction != INBOUND and message.created is not None:
         if message.status not in BEGINNINGS:
             steps.append(Step("accepted" if message.service_sid else "queued", message.created))
         if message.sent is not None and message.status in ("delivered", "undelivered", "read"):
             steps.append(Step("sent", message.sent))
     return MessageState(
-        ts=at if known else min(message.updated or at, at),
+        ts=updated if known_since is None else max(updated, known_since),
         sid=message.sid,
         direction=message.direction,
         from_=message.from_,

@@ -230,7 +230,10 @@ class DeliveryWatch:
     def _take(self, messages: Iterable[SentMessage]) -> list[str]:
         changed = []
         for message in messages:
-            state = state_of(message, at=self._now(), known=message.sid in self._deliveries)
+            at, since = self._now(), None
+            if message.sid in self._deliveries:
+                since = self._deliveries.state(message.sid, at=at).history[-1].ts
+            state = state_of(message, at=at, known_since=since)
             if self._selection.covers(state):
                 news = self._deliveries.apply(state) is not None
                 if news:

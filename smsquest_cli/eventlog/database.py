@@ -60,6 +60,8 @@ MIGRATIONS: Final = (
 )
 
 _DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_MAGIC: Final = b"SQLite format 3\0"
+_SUFFIXES: Final = frozenset({".sqlite3", ".sqlite", ".db"})
 _BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _REASONS: Final = {
@@ -102,6 +104,9 @@ def open_database(path: Path, *, at: datetime) -> tuple[sqlite3.Connection, dict
         except sqlite3.DatabaseError as err:
             if _code(err) not in _DAMAGE:
                 raise
+            if not _was_ours(path):
+                reason = "it is no event log, nor any database"
+                raise LocalError("L1", path=path, reason=reason) from err
             aside = _set_aside(path, file, at)
             _make_private(path)
             note = {"path": str(path), "reason": str(err), "aside": str(aside)}
@@ -151,6 +156,14 @@ def transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Iter
         with suppress(sqlite3.Error):  # some errors have rolled back already
             connection.execute("ROLLBACK")
         raise
+
+
+def _was_ours(path: Path) -> bool:
+    """Whether what cannot be read at *path* may be a log: by its first bytes or its name."""
+    if path.suffix in _SUFFIXES:
+        return True
+    with path.open("rb") as file:
+        return file.read(len(_MAGIC)) == _MAGIC
 
 
 def _refuse_symlink(path: Path, part: Path) -> None:

@@ -213,6 +213,7 @@ class SandboxEntrance(Entrance):
                 ("sandbox", "a pretend Twilio on this computer: no account, no internet, no cost"),
                 ("number", f"{self.sandbox.number} (yours)   phone {self.sandbox.phone} (a user)"),
                 ("server", self.base_url + SMS),
+                ("api", f"{self.sandbox.api_url}   (Twilio's REST API, for your app's own calls)"),
                 ("", ""),
                 ("", "Now open a second window and text your number:"),
                 ("", '  smsquest simulate "hello quest"'),

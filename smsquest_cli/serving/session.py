@@ -136,6 +136,7 @@ class Session:
 
     def _start(self, undone: ExitStack, shown: ExitStack) -> None:
         entrance = self._entrance
+        self._forget_ready()  # a job that waits for the file is not to find that of another run
         with self._signals.interruptible():
             entrance.prepare()
         listening = bind(self._place.port)
@@ -170,6 +171,7 @@ class Session:
         if self._place.ready_file is not None:
             record = json.dumps(events.to_record(ready)) + "\n"
             write_state(self._place.ready_file, record, option="--ready-file")
+            undone.callback(self._forget_ready)
         run = Run(self._place.run_id, ready, self._place.store, self._entrance.control_token)
         undone.enter_context(announced(self._place.home, run))
         if self._output is not console.Output.JSON:  # what came before has been told on the way
@@ -179,6 +181,11 @@ class Session:
             if self._app is not None:
                 self._app.watch(self._tell)
             self._entrance.catch_up()
+
+    def _forget_ready(self) -> None:
+        if self._place.ready_file is not None:
+            with suppress(OSError):
+                self._place.ready_file.unlink()
 
     def _header(self) -> Header:
         """The entrance's header, with who answers and how requests are known to be genuine."""

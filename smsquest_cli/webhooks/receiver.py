@@ -273,7 +273,10 @@ class Receiver:
                 parts = segment(message.body)
                 if parts.segments > parts.gsm_segments:
                     self._cost_told = True
-                    note = Problem.of("D9", at=reply.ts, about=reply.in_reply_to, **cost(parts))
+                    values = cost(parts)
+                    note = Problem.of(
+                        "D9", at=reply.ts, about=reply.in_reply_to, what="your reply", **values
+                    )
                     return [*entries, Entry(note)]
         return entries
 
