@@ -606,6 +606,30 @@ def test_here_is_the_running_sandbox_for_who_has_no_account(configure, serve):
     assert configure("--restore").stderr == "nothing to restore\n"  # it went with the sandbox
 
 
+def test_a_change_that_twilio_is_slow_to_show_is_waited_for(configure, twilio, journal):
+    """The first look after a change may still see what was before: that is no other's change."""
+    answer = twilio.sandbox.app.wsgi_app
+    stale = []
+
+    def lagging(environ, start):
+        is_number = "/IncomingPhoneNumbers/PN" in environ["PATH_INFO"]
+        if is_number and environ["REQUEST_METHOD"] == "POST":
+            stale.append(twilio.number.sms_url)
+        elif is_number and stale:
+            present, twilio.number.sms_url = twilio.number.sms_url, stale.pop()
+            shown = [*answer(environ, start)]
+            twilio.number.sms_url = present
+            return shown
+        return answer(environ, start)
+
+    twilio.sandbox.app.wsgi_app = lagging
+    done = configure(NUMBER, "--url", NEW, "--yes")
+
+    assert done.returncode == 0, done.stderr
+    assert twilio.number.sms_url == NEW
+    assert [entry.number for entry in journal.undoable()] == [NUMBER]
+
+
 # Restoring
 
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from smsquest_cli.diagnosis import concern_about
+from smsquest_cli.diagnosis import brought_along, concern_about
 from smsquest_cli.journal import FIELDS, SET, URL_FIELDS, Entry
+from smsquest_cli.pointing import Resource
 from smsquest_cli.problems import NumberError, UsageError
 from smsquest_cli.twilio_api import RefusedRequestError
-from smsquest_cli.webhook_urls import described
 
 if TYPE_CHECKING:
     from smsquest_cli.diagnosis import Concern, Route
@@ -86,7 +86,7 @@ def plan(gateway: TwilioGateway, journal: Journal, route: Route, wanted: Wanted)
         passing=wanted.passing,
     )
     if change.moves:
-        others = _others(gateway, route)
+        others = brought_along(gateway, route)
         ours = former.ours if former else ()
         concern = concern_about(route, ours=ours, others=others, for_good=True)
         change = replace(change, concern=concern)
@@ -99,20 +99,20 @@ def apply(gateway: TwilioGateway, journal: Journal, change: Change) -> None:
     Raises `NumberError`: N16 where Twilio does not say so or somebody else was quicker, M4 where
     another run was; and what Twilio and the journal raise.
     """
-    if _read(gateway, change) != change.before:
-        raise _unconfirmed(change, _read(gateway, change))
+    resource = Resource(gateway, change.sid, change.number)
+    url = str(change.after[URL_FIELDS[change.sid[:2]]])
+    if (found := resource.read()) != change.before:
+        raise resource.unconfirmed(url, found)
     entry = journal.signed(_entry(gateway, change))
     if not journal.write(entry, replacing=change.former):
         what = "was taken by another smsquest at this moment"
         raise NumberError("M4", number=change.number, what=what, consequence="Try again")
     try:
-        _write(gateway, change)
+        resource.write(change.changed)
     except RefusedRequestError:  # nothing was changed
         _forget(journal, entry, change.former)
         raise
-    found = _read(gateway, change)
-    if any(found[name] != value for name, value in change.changed.items()):
-        raise _unconfirmed(change, found)
+    resource.confirm(change.changed, url)
     _settle(journal, entry, change)
 
 
@@ -134,14 +134,6 @@ def _fields(route: Route, wanted: Wanted) -> dict[str, str | bool]:
     if not wanted.url:
         fields["sms_fallback_url"] = ""  # Twilio cannot hold one alone (21406)
     return fields
-
-
-def _others(gateway: TwilioGateway, route: Route) -> list[str]:
-    """The further numbers that a change of the Messaging Service concerns."""
-    if route.service is None:
-        return []
-    numbers = gateway.numbers_in(route.service.sid)
-    return [number for number in numbers if number != route.number.phone_number]
 
 
 def _entry(gateway: TwilioGateway, change: Change) -> Entry:
@@ -182,27 +174,3 @@ def _forget(journal: Journal, entry: Entry, former: Entry | None) -> None:
         journal.clear(entry)
     else:
         journal.write(former, replacing=entry)
-
-
-def _read(gateway: TwilioGateway, change: Change) -> Fields:
-    is_number = change.sid.startswith("PN")
-    found = gateway.number(change.sid) if is_number else gateway.service(change.sid)
-    return {name: getattr(found, name) for name in change.before}
-
-
-def _write(gateway: TwilioGateway, change: Change) -> None:
-    if change.sid.startswith("PN"):
-        fields = {name: str(value) for name, value in change.changed.items()}
-        gateway.set_number(change.sid, fields)
-    else:
-        gateway.set_service(change.sid, change.changed)
-
-
-def _unconfirmed(change: Change, found: Fields) -> NumberError:
-    url_field = URL_FIELDS[change.sid[:2]]
-    return NumberError(
-        "N16",
-        number=change.number,
-        url=described(str(change.after[url_field])),
-        found=described(str(found[url_field])),
-    )

@@ -7,6 +7,7 @@ from smsquest_cli.diagnosis.menu import menu
 from smsquest_cli.diagnosis.routes import (
     Concern,
     Route,
+    brought_along,
     concern_about,
     named_service,
     route_of,
@@ -16,6 +17,7 @@ from smsquest_cli.diagnosis.routes import (
 __all__ = [
     "Concern",
     "Route",
+    "brought_along",
     "by_usefulness",
     "choose_number",
     "concern_about",

@@ -184,6 +184,14 @@ def routes_of(gateway: TwilioGateway, numbers: Sequence[PhoneNumber]) -> list[Ro
     ]
 
 
+def brought_along(gateway: TwilioGateway, route: Route) -> list[str]:
+    """The further numbers that a change of the Messaging Service of *route* concerns."""
+    if route.service is None:
+        return []
+    numbers = gateway.numbers_in(route.service.sid)
+    return [number for number in numbers if number != route.number.phone_number]
+
+
 def named_service(service: Service) -> str:
     """A Messaging Service as it is called in a line: its name and its SID."""
     return f'"{service.friendly_name}" ({masked(service.sid)})'

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from smsquest_cli.credentials import masked
 from smsquest_cli.pointing.pointing import Manner, Pointing
+from smsquest_cli.pointing.resource import Resource
 from smsquest_cli.problems import NotRestoredError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from smsquest_cli.journal import Entry, Journal
     from smsquest_cli.twilio_api import TwilioGateway
 
-__all__ = ["Manner", "Pointing", "pointed_at", "restore"]
+__all__ = ["Manner", "Pointing", "Resource", "pointed_at", "restore"]
 
 
 @contextmanager

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smsquest_cli.journal import FIELDS
-
 if TYPE_CHECKING:
     from smsquest_cli.diagnosis import Route
     from smsquest_cli.journal import Entry, Fields
@@ -50,13 +48,3 @@ def wanted_back(entry: Entry, current: Fields) -> dict[str, str | bool]:
         if current.get(name)
     }
     return {name: value for name, value in entry.original.items() if name not in set_since}
-
-
-def holds(found: Fields, wanted: Fields) -> bool:
-    """Whether *found* has what was *wanted*."""
-    return all(found[name] == value for name, value in wanted.items())
-
-
-def fields(sid: str, resource: object) -> dict[str, str | bool]:
-    """The fields of *resource* that a journal may hold."""
-    return {name: getattr(resource, name) for name in FIELDS[sid[:2]]}

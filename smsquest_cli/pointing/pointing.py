@@ -14,6 +14,7 @@ from smsquest_cli.journal import Entry
 from smsquest_cli.patience import unless_quick
 from smsquest_cli.pointing import fields
 from smsquest_cli.pointing.news import News
+from smsquest_cli.pointing.resource import PAUSE, Resource, holds
 from smsquest_cli.problems import (
     CredentialsError,
     NotRestoredError,
@@ -39,7 +40,6 @@ FALLBACK_WITHOUT_URL: Final = 21406
 PATIENCE: Final = 10.0  # seconds for which putting back is tried
 PASSING: Final = ("W2", "W3", "N16")  # what may be otherwise in a moment
 CLAIMS: Final = 5  # tries to get at a journal entry while others change it
-READS: Final = 3  # of what was just written, in case Twilio is a moment behind itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ class Manner:
     last_call: Callable[[], object] = lambda: None
     give_up: Callable[[], bool] = lambda: False
     patience: float = PATIENCE
-    pause: float = 0.5
+    pause: float = PAUSE
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
@@ -121,7 +121,7 @@ class Pointing:
             if self.taken_over or self.restored is not None:  # what we put back is no news
                 return False
             try:
-                current = self._read(self._held.sid)
+                current = self._resource.read()
             except CredentialsError:
                 if not self._locked_out:
                     self._news.locked_out(self._held)
@@ -205,7 +205,7 @@ class Pointing:
         with self._changing:
             entry = self._held
             try:
-                current = self._read(entry.sid)
+                current = self._resource.read()
             except RefusedRequestError as err:
                 if err.code != NOT_FOUND:
                     raise
@@ -216,18 +216,18 @@ class Pointing:
                 self._news.left(entry, url)
                 return "taken-over"
             wanted = fields.wanted_back(entry, current)
-            if self._unsure or not fields.holds(current, wanted):
+            if self._unsure or not holds(current, wanted):
                 self._write_back(wanted)
-                self._read_back(wanted)
+                self._resource.confirm(wanted, entry.original_url)
             return "restored"
 
     def _write_back(self, wanted: Fields) -> None:
         try:
-            self._write(wanted)
+            self._resource.write(wanted)
         except RefusedRequestError as err:
             if err.code != FALLBACK_WITHOUT_URL:
                 raise
-            self._write({**wanted, "sms_fallback_url": ""})
+            self._resource.write({**wanted, "sms_fallback_url": ""})
             self._news.problem("N13")
 
     def _in_time(self, work: Callable[[], T], deadline: float, last: SmsquestError | None) -> T:
@@ -269,11 +269,12 @@ class Pointing:
         """Write into the journal what is there now, and return the changes to make."""
         sid, seen = fields.target(route)
         number = route.number.phone_number
+        resource = Resource(self._gateway, sid, number, self._manner.pause)
         for _ in range(CLAIMS):
             stale = self._journal.entry(sid)
             if stale is not None:
                 self._journal.refuse_live(stale)
-            current = self._read(sid)
+            current = resource.read()
             changes = fields.changes(sid, url, current)
             entry = Entry(
                 sid=sid,
@@ -293,8 +294,8 @@ class Pointing:
             if stale is not None:
                 original = fields.merged(entry.original, stale.original)
                 entry = replace(entry, original=original, ours=(*stale.ours, url))
-            elif not fields.holds(current, seen):
-                raise self._unconfirmed(number, url, entry.original_url)
+            elif not holds(current, seen):
+                raise resource.unconfirmed(url, current)
             self._manner.last_call()
             entry = self._journal.signed(entry, pid=owner)
             if self._journal.write(entry, replacing=stale):
@@ -316,34 +317,16 @@ class Pointing:
 
     # Twilio
 
+    @property
+    def _resource(self) -> Resource:
+        held = self._held
+        return Resource(self._gateway, held.sid, held.number, self._manner.pause)
+
     def _change(self, changes: Fields) -> None:
         self._unsure = True
-        self._write(changes)
-        self._read_back(changes)
+        self._resource.write(changes)
+        self._resource.confirm(changes, str(changes[self._held.url_field]))
         self._unsure = False
-
-    def _read_back(self, wanted: Fields) -> None:
-        """Raise `NumberError` (N16) unless Twilio says that it holds what was *wanted*."""
-        for _ in range(READS):
-            found = self._read(self._held.sid)
-            if fields.holds(found, wanted):
-                return
-            threading.Event().wait(self._manner.pause)
-        field = self._held.url_field
-        raise self._unconfirmed(self._held.number, str(wanted[field]), str(found[field]))
-
-    def _read(self, sid: str) -> Fields:
-        is_number = sid.startswith("PN")
-        return fields.fields(
-            sid, self._gateway.number(sid) if is_number else self._gateway.service(sid)
-        )
-
-    def _write(self, changes: Fields) -> None:
-        sid = self._held.sid
-        if sid.startswith("PN"):
-            self._gateway.set_number(sid, {name: str(value) for name, value in changes.items()})
-        else:
-            self._gateway.set_service(sid, changes)
 
     def _is_covered(self, current: Fields) -> bool:
         """Whether somebody has put something before the URL that is still ours; told once."""
@@ -356,6 +339,3 @@ class Pointing:
             self._news.tell()
         self._covered = bool(what)
         return self._covered
-
-    def _unconfirmed(self, number: str, url: str, found: str) -> NumberError:
-        return NumberError("N16", number=number, url=described(url), found=described(found))

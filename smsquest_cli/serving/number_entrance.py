@@ -9,7 +9,14 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
 
 from smsquest_cli import console, events
-from smsquest_cli.diagnosis import choose_number, concern_about, menu, named_service, route_of
+from smsquest_cli.diagnosis import (
+    brought_along,
+    choose_number,
+    concern_about,
+    menu,
+    named_service,
+    route_of,
+)
 from smsquest_cli.journal import Journal
 from smsquest_cli.messages import OPT_OUT_KEYWORDS
 from smsquest_cli.patience import unless_quick
@@ -104,7 +111,7 @@ class NumberEntrance(Entrance):
         if entry is not None:
             self._journal.refuse_live(entry)
         ours = entry.ours if entry else ()
-        self._along = self._others(route)
+        self._along = brought_along(self._gateway, route)
         concern = concern_about(route, ours=ours, others=self._along, now=now)
         if concern is not None and not self._yes:
             console.confirm(concern.question, concern.error)
@@ -237,13 +244,6 @@ class NumberEntrance(Entrance):
         self._signals = count
         if self._pointing is not None and count < GIVE_UP_COUNT:
             console.say(f"still restoring {self.number} (10 s at most); a third Ctrl-C gives up")
-
-    def _others(self, route: Route) -> list[str]:
-        """The further numbers whose messages would come along, through the Messaging Service."""
-        if route.service is None:
-            return []
-        numbers = self._gateway.numbers_in(route.service.sid)
-        return [number for number in numbers if number != route.number.phone_number]
 
     def _sid(self, route: Route) -> str:
         return route.service.sid if route.service is not None else route.number.sid
