@@ -44,6 +44,7 @@ _HOP_BY_HOP: Final = frozenset(
     }
 )  # fmt: skip
 _UNSPECIFIED: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - they lead here too
+_BARE: Final = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[!-~]*)?")  # a URL without its http://
 _FOLD: Final = re.compile(r"[\r\n]+[ \t]*")  # as old apps still write long headers
 _SIGNATURE: Final = frozenset({signing.SIGNATURE_HEADER.lower(), signing.SETTINGS_HEADER.lower()})
 
@@ -328,7 +329,7 @@ def app_address(url: str, option: str, *, login: bool = False) -> str:
 
     A user and password may stand in it only if *login*: who forwards sends no login of their own.
     """
-    expected = "http://127.0.0.1:5000/sms"
+    expected = f"http://{url}" if _BARE.fullmatch(url) else "http://127.0.0.1:5000/sms"
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and parts.hostname and url.isascii()

@@ -30,6 +30,11 @@ class Reply:
 
     exchange: Exchange
 
+    def __repr__(self) -> str:
+        """What a failing test shows: what came back, and why nothing did."""
+        answered = self.answer.status if self.answer else None
+        return f"<Reply {self.text!r}, HTTP {answered}, problems: {list(self.problems)}>"
+
     @property
     def sid(self) -> str:
         """The ``MessageSid`` of the message that the phone sent."""
@@ -69,7 +74,10 @@ class Reply:
     @property
     def problems(self) -> tuple[str, ...]:
         """What is wrong with the answer, or worth knowing, in words: ``R1: …``."""
-        return tuple(f"{found.id}: {found.line}" for found in self.exchange.findings)
+        found = tuple(f"{found.id}: {found.line}" for found in self.exchange.findings)
+        if self.exchange.request is not None and self.answer is None:
+            return (f"{self.error}: {self.exchange.detail}", *found)
+        return found
 
 
 class Box:

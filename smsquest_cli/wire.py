@@ -332,4 +332,7 @@ def _connect_error(err: Exception) -> ExchangeError:
 
 
 def _words(err: Exception) -> str:
+    if isinstance(err, http.client.IncompleteRead):
+        whole = len(err.partial) + (err.expected or 0)
+        return f"the answer broke off after {len(err.partial)} of {whole} bytes"
     return (getattr(err, "strerror", None) or str(err) or type(err).__name__).strip()

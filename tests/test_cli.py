@@ -155,7 +155,7 @@ def test_the_readme_begins_with_a_sentence_a_picture_and_the_two_commands():
         (("tail-status", "--since", "soon"), "--since"),
         (("tail-status", "--interval", "now"), "--interval"),
         (("serve", "--sandbox", "--timeout", "9e"), "--timeout"),
-        (("serve", "--sandbox", "--backfill", "all"), "--backfill"),
+        (("serve", "--backfill", "all"), "--backfill"),
         (("send", "x", "--to", "+12025550143", "--timeout", ""), "--timeout"),
         (("simulate", "--media", "owl.png"), "--media"),
         (("send", "x", "--to", "+12025550143", "--media", "ftp://host/x"), "--media"),
@@ -284,3 +284,29 @@ def test_a_folder_that_is_gone_is_said(environment, tmp_path, arguments):
     assert done.stderr == (
         "error[L7]: the folder that you are in is gone. Go to another one: cd ~\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (("simulate", "hello", "quest"), 'a text of several words stands in quotes: "hello quest"'),
+        (("simulate", "-hello"), 'a text that begins with a dash stands behind --: -- "-hello"'),
+        (("log", "--nothing"), "No such option: --nothing. See: smsquest log --help"),
+    ],
+)
+def test_what_a_shell_makes_of_a_text_is_told(smsquest_here, arguments, hint):
+    """U9 of the commands that take one says how it is to be typed."""
+    done = smsquest_here(*arguments)
+
+    assert done.returncode == 2
+    assert hint in done.stderr
+
+
+@pytest.mark.parametrize("option", [("--keep",), ("--via-service",), ("--backfill", "1h")])
+@pytest.mark.parametrize("entrance", ["--sandbox", "--no-tunnel"])
+def test_what_is_about_a_number_is_for_those_who_have_one(smsquest_here, entrance, option):
+    """U5: an option that could only be ignored is refused."""
+    done = smsquest_here("serve", entrance, *option)
+
+    assert done.returncode == 2
+    assert f"error[U5]: {entrance} and {option[0]} exclude each other" in done.stderr

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask, Response, request
+from ports import closed_port
 from twilio.request_validator import RequestValidator
 from twilio.twiml.messaging_response import MessagingResponse
 
@@ -200,3 +201,14 @@ def test_the_example_of_the_guide_runs(pytester):
 
     result.assert_outcomes(passed=3)
     assert [name for name, _ in blocks] == ["app.py", "test_app.py"]
+
+
+def test_a_failing_test_shows_why_there_is_no_text(smsquest_sandbox):
+    """What pytest prints of a reply: its text, how it was answered, what is wrong with it."""
+    with closed_port() as port:
+        nobody = smsquest_sandbox(f"http://127.0.0.1:{port}/sms").send("JOIN")
+    refused = smsquest_sandbox(an_app("f" * 32)).send("JOIN")
+
+    assert nobody.problems == ("11202: Connection refused",)
+    assert repr(nobody) == "<Reply '', HTTP None, problems: ['11202: Connection refused']>"
+    assert repr(refused).startswith("<Reply '', HTTP 403, problems: ['A11: your app answered 403")

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 INTERRUPTED: Final = 130
 _JSON: Final = re.compile(r"(?:^| )(?:-o ?|--output[ =])json(?: |$)")
 TERMINATED: Final = 143
+TEXTING: Final = ("simulate", "send")
 _UNREADABLE: Final[Any] = typer.BadParameter.__base__  # which Typer does not give a name of its own
 
 
@@ -43,7 +44,18 @@ def _readable() -> Iterator[None]:
         said = err.format_message().replace("Value error, ", "")  # the words of its own parts
         problem = said.partition(", unable to parse")[0].strip().rstrip(".")
         command = err.ctx.command_path if err.ctx else "smsquest"
+        if command.endswith(TEXTING):
+            problem += _about_texts(problem)
         raise UsageError("U9", problem=problem, command=command) from err
+
+
+def _about_texts(problem: str) -> str:
+    """What a shell made of a text that stood there without quotes, or with a dash in front."""
+    if "unexpected extra argument" in problem:
+        return '; a text of several words stands in quotes: "hello quest"'
+    if problem.startswith("No such option: -") and not problem.startswith("No such option: --"):
+        return '; a text that begins with a dash stands behind --: -- "-hello"'
+    return ""
 
 
 class Commands(TyperGroup):

@@ -45,7 +45,12 @@ def configure_number(
     ] = None,
     method: Annotated[
         Literal["GET", "POST"] | None,
-        typer.Option("--method", help="How Twilio is to call it; default POST."),
+        typer.Option(
+            "--method",
+            metavar="GET|POST",
+            case_sensitive=False,
+            help="How Twilio is to call it; default POST.",
+        ),
     ] = None,
     fallback_url: Annotated[
         str | None,
@@ -55,7 +60,12 @@ def configure_number(
     ] = None,
     fallback_method: Annotated[
         Literal["GET", "POST"] | None,
-        typer.Option("--fallback-method", help="How Twilio is to call that."),
+        typer.Option(
+            "--fallback-method",
+            metavar="GET|POST",
+            case_sensitive=False,
+            help="How Twilio is to call that.",
+        ),
     ] = None,
     restore: Annotated[
         bool,

@@ -179,8 +179,17 @@ def _resolve_sid(log: KnowsMessages, prefix: str) -> str:
 
 
 def the_run(home: Path) -> Run | None:
-    """The running ``serve`` that a command means when it names none: the newest."""
+    """The running ``serve`` that a command means when it names none: the newest.
+
+    Where there are several, it is said which one that is.
+    """
     from smsquest_cli.runs import running
 
     found = running(home)
+    if len(found) > 1:
+        from smsquest_cli import console
+
+        newest = found[0].ready
+        which = f"the newest, pid {newest.pid} at {newest.webhook_url}"
+        console.say(f"note: {len(found)} serves are running here; this is about {which}")
     return found[0] if found else None

@@ -171,6 +171,8 @@ def serve(
     _one_of(_ENTRANCES, (sandbox, no_tunnel, _typed(ctx, "domain")))
     _one_of(("--sandbox", "--public-url"), (sandbox, public_url))
     _one_of(("--sandbox", "--number"), (sandbox, _typed(ctx, "number")))
+    for name, value in (("--via-service", via_service), ("--keep", keep), ("--backfill", backfill)):
+        _one_of(("--sandbox", "--no-tunnel", name), (sandbox, no_tunnel, value))  # of a number
     _one_of(_ANSWERS, (reply is not None, twiml, no_reply, forward_to))
     _needs("--resign", resign, "--forward-to", forward_to)
     _needs("--forward-status", forward_status, "--forward-to", forward_to)

@@ -44,7 +44,12 @@ def simulate(
     ] = None,
     method: Annotated[
         Literal["GET", "POST"] | None,
-        typer.Option("--method", help="How the webhook is called; default: as the number says."),
+        typer.Option(
+            "--method",
+            metavar="GET|POST",
+            case_sensitive=False,
+            help="How the webhook is called; default: as the number says.",
+        ),
     ] = None,
     url: Annotated[
         str | None,

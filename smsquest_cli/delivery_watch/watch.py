@@ -77,7 +77,8 @@ class DeliveryWatch:
             except (TwilioRefusedError, CredentialsError) as err:
                 self._complain(err)
         states = sorted(self._states.values(), key=lambda state: state.history[0].ts)
-        self._show([*states, *self._notes(states)])
+        notes = [note for note in self._notes(states) if note.id != "D4"]  # nothing is polled
+        self._show([*states, *notes])
 
     def follow(self, *, until: Until | None = None, timeout: float | None = None) -> None:
         """Show every change until *until* holds of all messages, or for *timeout* seconds.

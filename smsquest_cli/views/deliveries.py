@@ -56,7 +56,7 @@ class Deliveries:
         self._states: dict[str, MessageState] = {}
         self._notes: dict[tuple[str, str | None], Problem] = {}
         self._canvas = Canvas(self._out, transient=True)
-        self._changed = False
+        self._changed = True  # that there is nothing yet is news, too
         self._drawn = now()
 
     def __enter__(self) -> Self:
@@ -123,6 +123,8 @@ class Deliveries:
             Text(f" {'─' * (min(width, shape.width) - 2)}", DIM, no_wrap=True),
         ]
         lines = [shape.line(row, style) for row, style in zip(rows, styles, strict=True)]
+        if not rows:
+            lines = [Columns([(1, "no message yet", DIM)])]
         return heading, [*lines, *notes]
 
     @staticmethod
