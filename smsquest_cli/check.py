@@ -178,6 +178,8 @@ def _signed(bench: Bench) -> Verdict:
         by_get = bench.text("hello from smsquest check", method="GET")
         if by_get.answer is not None and by_get.answer.status not in _MISSING:
             bench.method, exchange = "GET", by_get
+        else:
+            bench.skip = "no handler there"
     verdict = _accepted(exchange)
     bench.refuses = answer.status in REFUSALS
     if bench.refuses and (wrong := _accepts_instead(bench, exchange)):

@@ -1,4 +1,4 @@
-"""What a code means: Twilio's error codes, ngrok's, and the ids of our own problems. Works offline.
+"""What a code or a status means: Twilio's, ngrok's, and the ids of our own problems. Works offline.
 
 ``python -m smsquest_cli.explanations`` writes the reference page of the problems.
 """
@@ -10,6 +10,7 @@ import sys
 import textwrap
 import tomllib
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from importlib import resources
 from itertools import groupby
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from smsquest_cli.problems import Entry
 
 TWILIO_ERRORS: Final = "https://www.twilio.com/docs/api/errors"
+STATUSES: Final = "https://www.twilio.com/docs/messaging/guides/track-outbound-message-status"
 NGROK_ERRORS: Final = "https://ngrok.com/docs/errors"
 
 FAMILIES: Final[Mapping[str, str]] = {
@@ -56,7 +58,7 @@ class Explanation:
     code: str  # as people search for it: 30007, ERR_NGROK_334, N4
     title: str
     cause: str
-    who: str  # you, your app, the recipient, the carrier, Twilio or ngrok
+    who: str  # you, your app, the recipient, the carrier, Twilio, ngrok or nobody
     next_step: str
     url: str | None = None
 
@@ -75,7 +77,7 @@ def explain(code: str | int) -> Explanation | None:
     """What *code* means, or None where nobody here knows it.
 
     Understands Twilio's codes (``30007``), ngrok's (``ERR_NGROK_334``, ``ngrok-334``) and our own
-    ids (``N4``, ``n4``, ``error[N4]``).
+    ids (``N4``, ``n4``, ``error[N4]``), and the status of a message (``undelivered``).
     """
     text = str(code).strip()
     if match := _TWILIO.fullmatch(text):
@@ -86,7 +88,14 @@ def explain(code: str | int) -> Explanation | None:
         return Explanation(
             entry.id, entry.title, entry.cause, entry.who, entry.next_step, entry.url
         )
-    return None
+    return statuses().get(text.lower())
+
+
+def candidates(code: str) -> list[str]:
+    """What may have been meant by *code*, which nobody here knows: the closest five at most."""
+    written = {str(code): found.code for code, found in ngrok_errors().items()}
+    known = [*written, *map(str, twilio_errors()), *catalogue(), *statuses()]
+    return [written.get(one, one) for one in get_close_matches(code.strip(), known, n=5)]
 
 
 def short(code: int) -> str:
@@ -120,6 +129,15 @@ def ngrok_errors() -> Mapping[int, Explanation]:
     return {
         int(code): Explanation(f"ERR_NGROK_{code}", **values, url=page_of(f"ngrok-{code}"))
         for code, values in _read("ngrok_errors.toml")
+    }
+
+
+@cache
+def statuses() -> Mapping[str, Explanation]:
+    """The statuses of a message."""
+    return {
+        status: Explanation(status, **values, url=STATUSES)
+        for status, values in _read("statuses.toml")
     }
 
 

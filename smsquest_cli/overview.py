@@ -22,7 +22,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "log": "Show what was recorded, filtered or followed.",
     "check": "Test a webhook handler against Twilio's contract.",
     "doctor": "Check everything between a phone and your handler.",
-    "explain": "Say what an error code means and what to do; works offline.",
+    "explain": "Say what an error code or a status means; works offline.",
 }
 
 OPTIONS: Final[Mapping[str, str]] = {

@@ -277,10 +277,10 @@ def verdict(exchanges: Sequence[Exchange], expected: re.Pattern[str] | None) -> 
 
 def _failure(exchange: Exchange) -> int | str | None:
     """What went wrong, as Twilio's code or as the id of what the serve said of it."""
-    if exchange.error is not None:
-        return exchange.error
-    problems = [one for one in exchange.recorded or () if isinstance(one, Problem)]
-    return next((one.id for one in problems if one.severity == "error"), None)
+    alerts = [alert.code for alert in exchange.alerts if alert.level == "error"]
+    told = [one for one in exchange.recorded or () if isinstance(one, Problem)]
+    problems = [problem.id for problem in told if problem.severity == "error"]
+    return next((one for one in (exchange.error, *alerts, *problems) if one is not None), None)
 
 
 def _signed(exchange: Exchange) -> bool:

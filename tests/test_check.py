@@ -254,6 +254,15 @@ def test_where_nobody_is_one_check_fails_and_the_rest_is_skipped():
     assert results["signed"].line.startswith("nothing listens on ")
 
 
+def test_a_path_without_a_handler_is_one_problem():
+    """What is not there cannot be tried, and is not said to take another method either."""
+    results = Handler().results(deliver=to_wsgi(Flask("empty")))
+
+    assert problems(results) == ["signed"]
+    assert (results["signed"].problem, results["unsigned"].line) == ("A3", "no handler there")
+    assert set(states(results).values()) == {"problem", "skipped"}
+
+
 def test_a_slow_answer_is_found():
     """A7, by the time that answers say they took."""
     deliver = to_wsgi(Handler().app())

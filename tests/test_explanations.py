@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from smsquest_cli import explanations
 from smsquest_cli.explanations import FAMILIES, explain, page_of, short
 from smsquest_cli.problems import catalogue
+from smsquest_cli.statuses import FINAL
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference" / "problems.md"
 
@@ -22,6 +23,7 @@ KNOWN = [
     *catalogue(),
     *explanations.twilio_errors(),
     *(f"ERR_NGROK_{code}" for code in explanations.ngrok_errors()),
+    *explanations.statuses(),
 ]
 
 
@@ -66,7 +68,16 @@ def test_no_text_upsets_it(text):
 
 def test_every_explanation_is_whole():
     """A title to stand beside a status, sentences that say why and what to do, and whose turn."""
-    turns = {"you", "your app", "the recipient", "the carrier", "Twilio", "ngrok", "smsquest"}
+    turns = {
+        "you",
+        "your app",
+        "the recipient",
+        "the carrier",
+        "Twilio",
+        "ngrok",
+        "smsquest",
+        "nobody",
+    }
 
     for code in KNOWN:
         explanation = explain(code)
@@ -141,6 +152,19 @@ def test_the_command_says_where_to_look_for_an_unknown_code(smsquest):
     assert "error[U7]" in done.stderr
     assert "https://www.twilio.com/docs/api/errors/99999" in done.stderr
     assert json.loads(done.stdout)["id"] == "U7"
+
+
+def test_a_typing_mistake_is_shown_what_was_meant(smsquest_here):
+    """The closest that are known, in the line."""
+    assert "no explanation for 3007 here (did you mean 3" in smsquest_here("explain", "3007").stderr
+    assert "30007" in smsquest_here("explain", "3007").stderr
+    assert "(did you mean delivered" in smsquest_here("explain", "delivrd").stderr
+
+
+@pytest.mark.parametrize("status", sorted(FINAL | {"queued", "sending", "sent", "received"}))
+def test_a_status_is_explained(status):
+    """The words that stand in the table, in any case."""
+    assert explain(status.upper()).code == status
 
 
 def test_a_problem_without_a_page_says_none():

@@ -320,3 +320,19 @@ def test_the_records_are_those_of_the_serve(serve, smsquest):
     inbound, reply = [json.loads(line) for line in done.stdout.splitlines()][:2]
     assert inbound["body"] == "other"
     assert (reply["source"], reply["messages"][0]["body"]) == ("reply", "You said: other")
+
+
+@pytest.mark.parametrize(
+    ("twiml", "code", "words"),
+    [
+        ("<Response><Message to='foo'>x</Message></Response>", 0, "Twilio logged 14101"),
+        ("<Response><Redirect>/sms</Redirect></Response>", 8, "Twilio logged 14106"),
+    ],
+)
+def test_what_twilios_debugger_would_say_is_said(smsquest, twiml, code, words):
+    """D12: nothing else explains why nobody gets anything."""
+    with served(an_app(twiml)) as url:
+        done = smsquest("simulate", "x", "--url", f"{url}/sms", "--pace", "instant")
+
+    assert done.returncode == code, done.stderr
+    assert f"[D12]: {words} on {url}/sms" in done.stderr

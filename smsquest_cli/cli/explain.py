@@ -16,12 +16,13 @@ def explain(
         str,
         typer.Argument(
             metavar="CODE",
-            help="A Twilio error (30007), an ngrok error (ERR_NGROK_334), or ours (N4).",
+            help="A Twilio error (30007), an ngrok error (ERR_NGROK_334), ours (N4), or a status "
+            "(undelivered).",
         ),
     ],
     output: TextJson = "text",
 ) -> None:
-    """Say what an error code means and what to do; works offline."""
+    """Say what an error code or a status means; works offline."""
     from dataclasses import asdict
 
     from smsquest_cli import console, explanations
@@ -31,7 +32,13 @@ def explain(
     invocation.output = output
     explanation = explanations.explain(code)
     if explanation is None:
-        raise UsageError("U7", code=code or '""', url=explanations.page_of(code))
+        meant = ", ".join(explanations.candidates(code))
+        raise UsageError(
+            "U7",
+            code=code or '""',
+            meant=f" (did you mean {meant}?)" if meant else "",
+            url=explanations.page_of(code),
+        )
     if output == "json":
         console.print_json(asdict(explanation))
     else:

@@ -40,13 +40,23 @@ def problems_of(exchange: Exchange, *, usual: bool = True) -> list[Problem]:
     ):
         return []
     if exchange.recorded is not None:
-        told = [event for event in exchange.recorded if isinstance(event, events.Problem)]
-        return [problem for problem in told if usual or problem.id not in USUAL]
-    return [
-        finding.problem(at=now, sid=exchange.sid)
-        for finding in exchange.findings
-        if usual or finding.id not in USUAL
-    ]
+        found = [event for event in exchange.recorded if isinstance(event, events.Problem)]
+    else:
+        found = [finding.problem(at=now, sid=exchange.sid) for finding in exchange.findings]
+    shown = [problem for problem in found if usual or problem.id not in USUAL]
+    return [*shown, *_unexplained(exchange, now)]
+
+
+def _unexplained(exchange: Exchange, now: datetime) -> Iterator[Problem]:
+    """What Twilio's debugger would hold against the TwiML, where nothing else says it."""
+    explained = {exchange.error, *[finding.code for finding in exchange.findings]}
+    for alert in exchange.alerts:
+        if alert.code not in explained:
+            at = f"{now.astimezone():%H:%M:%S}"
+            yield events.Problem.of(
+                "D12", at=now, about=exchange.sid, severity=alert.level,
+                code=alert.code, url=alert.url, time=at, cause=alert.text,
+            )  # fmt: skip
 
 
 def refused_callbacks(exchange: Exchange, message: SentMessage) -> Iterator[Problem]:
