@@ -33,8 +33,21 @@ def pytest_configure():
     hypothesis.settings.load_profile("unhurried")
 
 
+@pytest.fixture(scope="session")
+def bytecode(tmp_path_factory):
+    """What lets processes under test keep Python's bytecode, as an installed program does.
+
+    Where that is not wanted beside the sources it is kept in a temporary folder, for all of them.
+    """
+    if not os.environ.get("PYTHONDONTWRITEBYTECODE"):
+        return {}
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(base / "bytecode")}
+
+
 @pytest.fixture
-def environment(tmp_path):
+def environment(tmp_path, bytecode):
     """The environment of a user who has nothing set up, with a home of their own."""
     kept = {
         name: value
@@ -43,6 +56,7 @@ def environment(tmp_path):
     }
     return {
         **kept,
+        **bytecode,
         "HOME": str(tmp_path),
         "SMSQUEST_HOME": str(tmp_path / "smsquest"),
         "TERM": "xterm-256color",

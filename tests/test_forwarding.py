@@ -774,13 +774,13 @@ def test_status_address_of_a_folder():
 # The whole way
 
 
-def test_serve_forwards_and_tells(serve, smsquest):
+def test_serve_forwards_and_tells(serve, smsquest_here):
     """With --sandbox --forward-to: a phone's text reaches the app, its reply the phone."""
     app = checking_app(token="0" * 32)
     with served(app) as url:
         running = serve("--sandbox", "--port", 0, "--forward-to", f"{url}/sms", "--until", 1)
         assert running.ready["forward_to"] == f"{url}/sms"
-        done = smsquest("simulate", "hello", "--pace", "instant", "--expect", "^hi$")
+        done = smsquest_here("simulate", "hello", "--pace", "instant", "--expect", "^hi$")
         reply = running.wait_for("reply")
 
     assert done.returncode == 0, done.stderr
@@ -789,7 +789,7 @@ def test_serve_forwards_and_tells(serve, smsquest):
     assert running.wait() == 0
 
 
-def test_a_reply_whose_delivery_the_app_follows_is_one_message(serve, smsquest):
+def test_a_reply_whose_delivery_the_app_follows_is_one_message(serve, smsquest_here):
     """The callbacks that the app's own ``action`` asks for are those of the reply."""
     twiml = b'<Response><Message action="/status">hi</Message></Response>'
 
@@ -801,7 +801,7 @@ def test_a_reply_whose_delivery_the_app_follows_is_one_message(serve, smsquest):
     with served(app) as url:
         running = serve("--sandbox", "--port", 0, "--forward-to", f"{url}/sms")
         assert running.ready
-        smsquest("simulate", "hello", "--pace", "instant")
+        smsquest_here("simulate", "hello", "--pace", "instant")
         running.wait_for("status", status="delivered")
         assert running.stop() == 0
 

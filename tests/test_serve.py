@@ -62,12 +62,12 @@ def test_a_message_in_the_sandbox_is_answered_and_the_reply_delivered(serve, sms
     assert delivered["current"] == "delivered"
 
 
-def test_a_replys_statuses_come_in_their_order(serve, smsquest):
+def test_a_replys_statuses_come_in_their_order(serve, smsquest_here):
     """The way of a reply is visible: queued, sent, delivered, each following the one before."""
     listener = serve("--sandbox", "--port", 0)
     assert listener.ready
 
-    smsquest("simulate", "hello", "--pace", "instant")
+    smsquest_here("simulate", "hello", "--pace", "instant")
     listener.wait_for("status", status="delivered")
 
     statuses = [record for record in listener.records if record["type"] == "status"]
@@ -157,26 +157,26 @@ def test_a_ready_file_of_an_earlier_run_deceives_nobody(serve, tmp_path):
     assert not (tmp_path / "ready.json").exists()
 
 
-def test_until_stops_after_that_many_messages(serve, smsquest):
+def test_until_stops_after_that_many_messages(serve, smsquest_here):
     """``--until 2`` ends with 0 once two messages have come."""
     listener = serve("--sandbox", "--port", 0, "--until", 2)
     assert listener.ready
 
-    smsquest("simulate", "one", "--count", 2, "--pace", "instant")
+    smsquest_here("simulate", "one", "--count", 2, "--pace", "instant")
 
     assert listener.wait() == 0
     last = listener.records[-1]
     assert (last["reason"], last["inbound"]) == ("until", 2)
 
 
-def test_until_counts_only_what_matches(serve, smsquest):
+def test_until_counts_only_what_matches(serve, smsquest_here):
     """``--match`` lets other messages pass uncounted."""
     listener = serve("--sandbox", "--port", 0, "--until", 1, "--match", r"\d{6}")
     assert listener.ready
 
-    smsquest("simulate", "no code here", "--pace", "instant")
+    smsquest_here("simulate", "no code here", "--pace", "instant")
     listener.wait_for("reply")
-    smsquest("simulate", "your code is 471100", "--pace", "instant")
+    smsquest_here("simulate", "your code is 471100", "--pace", "instant")
 
     assert listener.wait() == 0
     assert listener.records[-1]["inbound"] == 2
@@ -216,29 +216,29 @@ def test_a_timeout_gives_up_with_8(serve):
     assert listener.records[-1]["reason"] == "timeout"
 
 
-def test_the_reply_takes_placeholders(serve, smsquest):
+def test_the_reply_takes_placeholders(serve, smsquest_here):
     """``--reply`` knows every parameter of the webhook."""
     listener = serve("--sandbox", "--port", 0, "--reply", "{From} wrote {Body} & <more>")
     assert listener.ready
 
-    smsquest("simulate", "hi", "--pace", "instant")
+    smsquest_here("simulate", "hi", "--pace", "instant")
 
     reply = listener.wait_for("reply")
     assert reply["messages"][0]["body"] == "+12025550143 wrote hi & <more>"
 
 
-def test_no_reply_answers_with_an_empty_response(serve, smsquest):
+def test_no_reply_answers_with_an_empty_response(serve, smsquest_here):
     """``--no-reply`` accepts a message and sends nothing."""
     listener = serve("--sandbox", "--port", 0, "--no-reply")
     assert listener.ready
 
-    smsquest("simulate", "hi", "--pace", "instant")
+    smsquest_here("simulate", "hi", "--pace", "instant")
 
     reply = listener.wait_for("reply")
     assert (reply["messages"], reply["http_status"]) == ([], 200)
 
 
-def test_a_twiml_file_is_the_reply(serve, smsquest, tmp_path):
+def test_a_twiml_file_is_the_reply(serve, smsquest_here, tmp_path):
     """``--twiml`` sends what the document says, with placeholders escaped for XML."""
     (tmp_path / "two.xml").write_text(
         "<Response><Message>one {Body}</Message><Message>two</Message></Response>"
@@ -246,7 +246,7 @@ def test_a_twiml_file_is_the_reply(serve, smsquest, tmp_path):
     listener = serve("--sandbox", "--port", 0, "--twiml", "two.xml")
     assert listener.ready
 
-    smsquest("simulate", "a < b", "--pace", "instant")
+    smsquest_here("simulate", "a < b", "--pace", "instant")
 
     reply = listener.wait_for("reply")
     assert [message["body"] for message in reply["messages"]] == ["one a < b", "two"]
@@ -328,24 +328,24 @@ def test_without_an_account_the_sandbox_is_named(smsquest):
     assert "smsquest serve --sandbox" in done.stderr
 
 
-def test_no_tunnel_serves_this_computer_only(serve, smsquest):
+def test_no_tunnel_serves_this_computer_only(serve, smsquest_here):
     """``--no-tunnel`` needs no account; simulate signs for it."""
     listener = serve("--no-tunnel", "--port", 0)
     ready = listener.ready
 
-    done = smsquest("simulate", "hi", "--pace", "instant")
+    done = smsquest_here("simulate", "hi", "--pace", "instant")
 
     assert done.returncode == 0, done.stderr
     assert (ready["mode"], ready["number"], ready["sandbox"]) == ("local", None, None)
     assert listener.wait_for("inbound")["signature"] == "valid"
 
 
-def test_a_public_url_without_tunnel_is_what_signatures_are_checked_against(serve, smsquest):
+def test_a_public_url_without_tunnel_is_what_signatures_are_checked_against(serve, smsquest_here):
     """``--no-tunnel --public-url``: somebody else's proxy is in front, and no number is touched."""
     listener = serve("--no-tunnel", "--public-url", "https://proxy.example.com", "--port", 0)
     assert listener.ready["webhook_url"] == "https://proxy.example.com/sms"
 
-    done = smsquest("simulate", "hi", "--pace", "instant")
+    done = smsquest_here("simulate", "hi", "--pace", "instant")
 
     assert done.returncode == 0, done.stderr
     assert listener.wait_for("inbound")["signature"] == "valid"

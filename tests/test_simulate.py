@@ -73,10 +73,12 @@ def test_any_app_gets_a_signed_message_and_the_callbacks_that_it_asks_for(smsque
 ELSEWHERE = "<Response><Message action='/statuses'>Welcome!</Message></Response>"
 
 
-def test_callbacks_that_the_app_does_not_take_are_said(smsquest):
+def test_callbacks_that_the_app_does_not_take_are_said(smsquest_here):
     """A18, with the address and its answer; the message itself is delivered."""
     with served(an_app(ELSEWHERE)) as url:
-        done = smsquest("simulate", "x", "--url", f"{url}/sms", "--pace", "instant", "-o", "json")
+        done = smsquest_here(
+            "simulate", "x", "--url", f"{url}/sms", "--pace", "instant", "-o", "json"
+        )
 
     assert done.returncode == 0, done.stderr
     records = [json.loads(line) for line in done.stdout.splitlines()]
@@ -85,23 +87,23 @@ def test_callbacks_that_the_app_does_not_take_are_said(smsquest):
     assert records[-2]["status"] == "delivered"
 
 
-def test_callbacks_that_would_not_come_through_are_said(serve, smsquest):
+def test_callbacks_that_would_not_come_through_are_said(serve, smsquest_here):
     """A18 by the serve, which knows what it passes on: that is why nothing is heard of a reply."""
     with served(an_app(ELSEWHERE)) as url:
         running = serve("--sandbox", "--port", 0, "--forward-to", f"{url}/sms")
         base = running.ready["local_url"]
-        smsquest("simulate", "x", "--pace", "instant")
+        smsquest_here("simulate", "x", "--pace", "instant")
         told = running.wait_for("problem", id="A18")
 
     assert f'{base}/statuses, where smsquest answers 404: use action="/status"' in told["line"]
     assert running.wait_for("reply")["messages"][0]["status_callback"] == f"{base}/statuses"
 
 
-def test_an_undelivered_reply_is_told_to_the_app_and_to_us(smsquest):
+def test_an_undelivered_reply_is_told_to_the_app_and_to_us(smsquest_here):
     """A scenario is how the day of the reply goes."""
     app = an_app()
     with served(app) as url:
-        done = smsquest(
+        done = smsquest_here(
             "simulate", "x", "--url", f"{url}/sms", "--pace", "instant",
             "--scenario", "undelivered:30003",
         )  # fmt: skip
@@ -111,10 +113,10 @@ def test_an_undelivered_reply_is_told_to_the_app_and_to_us(smsquest):
 
 
 @pytest.mark.parametrize(("pattern", "code"), [("[Ww]elcome", 0), ("Goodbye", 8)])
-def test_expect_decides_the_exit_code(smsquest, pattern, code):
+def test_expect_decides_the_exit_code(smsquest_here, pattern, code):
     """A script fails when the reply is not what it should be."""
     with served(an_app()) as url:
-        done = smsquest(
+        done = smsquest_here(
             "simulate", "x", "--url", f"{url}/sms", "--pace", "instant", "--expect", pattern
         )
 
@@ -122,39 +124,41 @@ def test_expect_decides_the_exit_code(smsquest, pattern, code):
     assert ("error[E2]" in done.stderr) == (code == 8)
 
 
-def test_an_app_that_twilio_could_not_use_is_exit_8_with_the_reason(smsquest):
+def test_an_app_that_twilio_could_not_use_is_exit_8_with_the_reason(smsquest_here):
     """JSON instead of TwiML is named, with the way to mend it."""
     with served(an_app('{"reply": "hi"}', mimetype="application/json")) as url:
-        done = smsquest("simulate", "x", "--url", f"{url}/sms", "--pace", "instant")
+        done = smsquest_here("simulate", "x", "--url", f"{url}/sms", "--pace", "instant")
 
     assert done.returncode == 8
     assert "error[R1]: your app replied application/json" in done.stderr
 
 
-def test_nobody_there_is_exit_8(smsquest):
+def test_nobody_there_is_exit_8(smsquest_here):
     """An app that does not run is no traceback."""
     with served(an_app()) as url:
         pass
-    done = smsquest("simulate", "x", "--url", f"{url}/sms", "--pace", "instant")
+    done = smsquest_here("simulate", "x", "--url", f"{url}/sms", "--pace", "instant")
 
     assert done.returncode == 8
     assert "no answer" in done.stdout
     assert "Traceback" not in done.stderr
 
 
-def test_unsigned_is_what_a_stranger_sends(smsquest):
+def test_unsigned_is_what_a_stranger_sends(smsquest_here):
     """The app's own check is put to the test; being refused is what is wanted."""
     with served(an_app()) as url:
-        done = smsquest("simulate", "x", "--url", f"{url}/sms", "--unsigned", "--pace", "instant")
+        done = smsquest_here(
+            "simulate", "x", "--url", f"{url}/sms", "--unsigned", "--pace", "instant"
+        )
 
     assert "403" in done.stdout
     assert done.returncode == 0
 
 
-def test_show_request_shows_every_field_and_the_answer(smsquest):
+def test_show_request_shows_every_field_and_the_answer(smsquest_here):
     """A learner sees what Twilio sends, and what came back."""
     with served(an_app()) as url:
-        done = smsquest(
+        done = smsquest_here(
             "simulate", "hello quest", "--url", f"{url}/sms", "--show-request", "--pace", "instant"
         )
 
@@ -162,10 +166,12 @@ def test_show_request_shows_every_field_and_the_answer(smsquest):
         assert part in done.stdout
 
 
-def test_json_is_records_and_nothing_else(smsquest):
+def test_json_is_records_and_nothing_else(smsquest_here):
     """Each line of standard output is one record of a known type."""
     with served(an_app()) as url:
-        done = smsquest("simulate", "x", "--url", f"{url}/sms", "--pace", "instant", "-o", "json")
+        done = smsquest_here(
+            "simulate", "x", "--url", f"{url}/sms", "--pace", "instant", "-o", "json"
+        )
 
     records = [json.loads(line) for line in done.stdout.splitlines()]
     kinds = [record["type"] for record in records if record.get("severity") != "note"]
@@ -185,12 +191,12 @@ def test_standard_input_loses_one_newline(serve, smsquest):
     assert listener.wait_for("inbound")["body"] == "two\nlines"
 
 
-def test_param_and_media_reach_the_webhook(serve, smsquest):
+def test_param_and_media_reach_the_webhook(serve, smsquest_here):
     """Any field of Twilio's can be set, and attachments come as Twilio sends them."""
     listener = serve("--sandbox", "--port", 0, "--reply", "{FromCity} {NumMedia}")
     assert listener.ready
 
-    smsquest(
+    smsquest_here(
         "simulate", "look", "--param", "FromCity=Berlin", "--media", "https://example.com/a.png",
         "--pace", "instant",
     )  # fmt: skip
@@ -200,24 +206,24 @@ def test_param_and_media_reach_the_webhook(serve, smsquest):
     assert listener.wait_for("reply")["messages"][0]["body"] == "Berlin 1"
 
 
-def test_stop_opts_out_and_its_reply_fails(serve, smsquest):
+def test_stop_opts_out_and_its_reply_fails(serve, smsquest_here):
     """What Twilio does about STOP: it blocks, and a reply comes back failed with 21610."""
     listener = serve("--sandbox", "--port", 0)
     assert listener.ready
 
-    done = smsquest("simulate", "STOP", "--pace", "instant")
+    done = smsquest_here("simulate", "STOP", "--pace", "instant")
 
     assert listener.wait_for("inbound")["opt_out"] == "STOP"
     assert listener.wait_for("status", status="failed")["error_code"] == 21610
     assert "note[D8]" in done.stderr
 
 
-def test_get_carries_the_fields_in_the_address(serve, smsquest):
+def test_get_carries_the_fields_in_the_address(serve, smsquest_here):
     """The exercise by GET: same message, same answer."""
     listener = serve("--sandbox", "--port", 0)
     assert listener.ready
 
-    done = smsquest("simulate", "by GET & more", "--method", "GET", "--pace", "instant")
+    done = smsquest_here("simulate", "by GET & more", "--method", "GET", "--pace", "instant")
 
     assert listener.wait_for("inbound", method="GET")["body"] == "by GET & more"
     assert 'reply: "You said: by GET & more"' in done.stdout
@@ -233,89 +239,91 @@ def test_get_carries_the_fields_in_the_address(serve, smsquest):
         (),
     ],
 )
-def test_what_cannot_be_is_one_line_and_exit_2(smsquest, options):
+def test_what_cannot_be_is_one_line_and_exit_2(smsquest_here, options):
     """Bad input, and nobody to text to, is one line with an id."""
-    done = smsquest("simulate", "x", *options)
+    done = smsquest_here("simulate", "x", *options)
 
     assert done.returncode == 2
     assert done.stderr.startswith("error[U")
     assert done.stderr.count("\n") == 1
 
 
-def test_a_number_that_the_sandbox_has_not_is_named(serve, smsquest):
+def test_a_number_that_the_sandbox_has_not_is_named(serve, smsquest_here):
     """A typing mistake in --to is N2 and exit 5, with the closest number."""
     listener = serve("--sandbox", "--port", 0)
     assert listener.ready
 
-    done = smsquest("simulate", "x", "--to", "+12025550101")
+    done = smsquest_here("simulate", "x", "--to", "+12025550101")
 
     assert done.returncode == 5
     assert "+12025550100" in done.stderr
 
 
-def test_many_messages_all_arrive(serve, smsquest):
+def test_many_messages_all_arrive(serve, smsquest_here):
     """``--count`` sends them one after the other, each with a SID of its own."""
     listener = serve("--sandbox", "--port", 0, "--until", 20)
     assert listener.ready
 
-    smsquest("simulate", "x", "--count", 20, "--pace", "instant")
+    smsquest_here("simulate", "x", "--count", 20, "--pace", "instant")
 
     assert listener.wait() == 0
     sids = [record["sid"] for record in listener.records if record["type"] == "inbound"]
     assert len(set(sids)) == 20
 
 
-def test_a_wrong_route_behind_a_serve_is_called_by_its_own_name(serve, smsquest):
+def test_a_wrong_route_behind_a_serve_is_called_by_its_own_name(serve, smsquest_here):
     """With --forward-to it is the app's path that has to be mended, not that of the serve."""
     with served(an_app()) as url:
         running = serve("--sandbox", "--port", 0, "--forward-to", f"{url}/bot")
         assert running.ready
-        done = smsquest("simulate", "hello")
+        done = smsquest_here("simulate", "hello")
 
     assert done.returncode == 8
     assert "error[A3]: your app has no POST /bot (404)" in done.stderr
 
 
-def test_a_reply_as_html_is_a_warning_here_too(smsquest):
+def test_a_reply_as_html_is_a_warning_here_too(smsquest_here):
     """Twilio reads it all the same, so nothing has failed."""
     with served(an_app(mimetype="text/html")) as url:
-        done = smsquest("simulate", "--url", f"{url}/sms", "hello")
+        done = smsquest_here("simulate", "--url", f"{url}/sms", "hello")
 
     assert done.returncode == 0
     assert done.stderr.startswith("warning[R1]: your app replied text/html")
 
 
-def test_a_message_that_no_app_got_fails_the_job(serve, smsquest):
+def test_a_message_that_no_app_got_fails_the_job(serve, smsquest_here):
     """T8, as the serve says it, and exit 8: an empty answer to Twilio is no answer of the app."""
     with closed_port() as port:
         running = serve("--sandbox", "--port", 0, "--forward-to", f"http://127.0.0.1:{port}/sms",
                         command=IMPATIENT)  # fmt: skip
         assert running.ready
-        done = smsquest("simulate", "hello")
+        done = smsquest_here("simulate", "hello")
 
     assert done.returncode == 8
     assert f"error[T8]: nothing listens on 127.0.0.1:{port}" in done.stderr
     assert "error[E5]" in done.stderr
 
 
-def test_a_refused_signature_is_explained_here_too(serve, smsquest):
+def test_a_refused_signature_is_explained_here_too(serve, smsquest_here):
     """What the serve makes of a 403 is told in both windows, not only that there was one."""
     with served(an_app()) as url:
         running = serve("--sandbox", "--port", 0, "--forward-to", f"{url}/sms",
                         env={"TWILIO_AUTH_TOKEN": "f" * 32})  # fmt: skip
         assert running.ready
-        done = smsquest("simulate", "hello", env={"TWILIO_AUTH_TOKEN": "f" * 32})
+        done = smsquest_here("simulate", "hello", env={"TWILIO_AUTH_TOKEN": "f" * 32})
         told = running.wait_for("problem", severity="error")
 
     assert f"error[{told['id']}]" in done.stderr
     assert "A11" not in done.stderr
 
 
-def test_the_records_are_those_of_the_serve(serve, smsquest):
+def test_the_records_are_those_of_the_serve(serve, smsquest_here):
     """Who answered is its own rule, and what was sent is what --param made of it."""
     assert serve("--sandbox", "--port", 0).ready
 
-    done = smsquest("simulate", "x", "--param", "Body=other", "--pace", "instant", "-o", "json")
+    done = smsquest_here(
+        "simulate", "x", "--param", "Body=other", "--pace", "instant", "-o", "json"
+    )
 
     inbound, reply = [json.loads(line) for line in done.stdout.splitlines()][:2]
     assert inbound["body"] == "other"
@@ -329,10 +337,10 @@ def test_the_records_are_those_of_the_serve(serve, smsquest):
         ("<Response><Redirect>/sms</Redirect></Response>", 8, "Twilio logged 14106"),
     ],
 )
-def test_what_twilios_debugger_would_say_is_said(smsquest, twiml, code, words):
+def test_what_twilios_debugger_would_say_is_said(smsquest_here, twiml, code, words):
     """D12: nothing else explains why nobody gets anything."""
     with served(an_app(twiml)) as url:
-        done = smsquest("simulate", "x", "--url", f"{url}/sms", "--pace", "instant")
+        done = smsquest_here("simulate", "x", "--url", f"{url}/sms", "--pace", "instant")
 
     assert done.returncode == code, done.stderr
     assert f"[D12]: {words} on {url}/sms" in done.stderr

@@ -99,14 +99,14 @@ def test_beside_a_serve_callbacks_and_twilio_make_one_state(serve, smsquest):
     assert f"pid {running.ready['pid']}" in done.stderr
 
 
-def test_a_failure_is_an_exit_code(serve, smsquest):
+def test_a_failure_is_an_exit_code(serve, smsquest_here):
     """8, with the code and its cause in words, in the record and on standard error."""
     running = serve("--sandbox")
     assert running.ready
-    smsquest("simulate", "hello", "--scenario", "undelivered:30003", "--pace", "instant")
+    smsquest_here("simulate", "hello", "--scenario", "undelivered:30003", "--pace", "instant")
     reply = running.wait_for("status", status="undelivered")["sid"]
 
-    done = smsquest("tail-status", reply[:12], "--until", "delivered", "-o", "json")
+    done = smsquest_here("tail-status", reply[:12], "--until", "delivered", "-o", "json")
 
     assert done.returncode == 8
     *_, state, error = records(done)
@@ -116,13 +116,13 @@ def test_a_failure_is_an_exit_code(serve, smsquest):
     assert "error[E3]" in done.stderr
 
 
-def test_without_a_serve_and_an_account_the_log_is_read(recorded, smsquest):
+def test_without_a_serve_and_an_account_the_log_is_read(recorded, smsquest_here):
     """What was recorded can be looked at later; off a terminal it is shown once."""
     recorded("sent", "delivered")
     recorded("sent", sid=THIRD)
     recorded("delivered", sid=OTHER, ago=3600)
 
-    done = smsquest("tail-status", "-o", "json")
+    done = smsquest_here("tail-status", "-o", "json")
 
     assert done.returncode == 0
     assert [(one["sid"], one["status"]) for one in records(done)] == [
