@@ -118,9 +118,9 @@ def test_who_opted_out_is_named(twilio, smsquest_here):
     assert "error[D8]" in done.stderr
 
 
-def test_without_credentials_and_a_serve_nothing_is_sent(smsquest):
+def test_without_credentials_and_a_serve_nothing_is_sent(smsquest_here):
     """Exit 3, with the way to the sandbox."""
-    done = smsquest("send", "Hi", "--to", PHONE)
+    done = smsquest_here("send", "Hi", "--to", PHONE)
 
     assert done.returncode == 3
     assert "error[C1]" in done.stderr

@@ -126,14 +126,14 @@ def test_it_is_put_back_though_nobody_hears_of_it(abandoned, twilio, window, cod
 
 
 @pytest.mark.parametrize("window", [True, False])
-def test_a_number_that_stays_is_9_whoever_reads(abandoned, smsquest, tmp_path, window):
+def test_a_number_that_stays_is_9_whoever_reads(abandoned, smsquest_here, tmp_path, window):
     """M1 is said, and the last record is in the log, also when standard output leads nowhere."""
     with (tmp_path / "said").open("w+b") as said:
         assert abandoned(window=window, said=said, refuse=True) == 9
         said.seek(0)
         assert b"error[M1]" in said.read()
 
-    stopped = smsquest("log", "--type", "stopped", "-o", "json").stdout
+    stopped = smsquest_here("log", "--type", "stopped", "-o", "json").stdout
     assert json.loads(stopped)["restored"] is False
 
 
@@ -200,27 +200,27 @@ def test_after_kill_9_the_next_start_says_so_and_puts_the_original_back(serve, t
 
 
 @pytest.mark.usefixtures("twilio")
-def test_any_command_says_one_line_while_a_number_waits(serve, smsquest, address):
+def test_any_command_says_one_line_while_a_number_waits(serve, smsquest_here, address):
     """A stale journal is never silent."""
     killed = serve(*address)
     assert killed.ready
     killed.stop(signal.SIGKILL)
 
-    done = smsquest("explain", "30007")
+    done = smsquest_here("explain", "30007")
 
     assert done.returncode == 0
     assert done.stderr.count("note[M3]") == 1
     assert "configure-number --restore" in done.stderr
 
 
-def test_restore_puts_it_back_after_a_crash(serve, smsquest, twilio, address):
+def test_restore_puts_it_back_after_a_crash(serve, smsquest_here, twilio, address):
     """E9: one command, read back; a second time there is nothing to do."""
     killed = serve(*address)
     assert killed.ready
     killed.stop(signal.SIGKILL)
 
-    first = smsquest("configure-number", "--restore")
-    second = smsquest("configure-number", "--restore")
+    first = smsquest_here("configure-number", "--restore")
+    second = smsquest_here("configure-number", "--restore")
 
     assert (first.returncode, second.returncode) == (0, 0), first.stderr
     assert twilio.number.sms_url == OLD
@@ -316,7 +316,7 @@ def test_a_twiml_app_is_detached_and_attached_again(serve, twilio, address):
     assert twilio.number.sms_url == OLD
 
 
-def test_keep_leaves_it_and_restore_can_still_put_it_back(serve, smsquest, twilio, address):
+def test_keep_leaves_it_and_restore_can_still_put_it_back(serve, smsquest_here, twilio, address):
     """--keep is a choice that can be undone."""
     listener = serve(*address, "--keep")
     url = listener.ready["webhook_url"]
@@ -324,13 +324,15 @@ def test_keep_leaves_it_and_restore_can_still_put_it_back(serve, smsquest, twili
     assert twilio.number.sms_url == url
     assert listener.records[-1]["restored"] is None
 
-    done = smsquest("configure-number", "--restore")
+    done = smsquest_here("configure-number", "--restore")
 
     assert done.returncode == 0, done.stderr
     assert twilio.number.sms_url == OLD
 
 
-def test_a_refusal_at_the_end_is_exit_9_and_the_journal_stays(serve, smsquest, twilio, address):
+def test_a_refusal_at_the_end_is_exit_9_and_the_journal_stays(
+    serve, smsquest_here, twilio, address
+):
     """M1 (a token rotated meanwhile, say) beats every other code; later it can be put back."""
     listener = serve(*address)
     assert listener.ready
@@ -340,7 +342,7 @@ def test_a_refusal_at_the_end_is_exit_9_and_the_journal_stays(serve, smsquest, t
     assert "error[M1]" in listener.stderr
     assert listener.records[-1]["restored"] is False
     twilio.faults.clear()
-    assert smsquest("configure-number", "--restore").returncode == 0
+    assert smsquest_here("configure-number", "--restore").returncode == 0
     assert twilio.number.sms_url == OLD
 
 
@@ -409,9 +411,9 @@ def test_a_public_url_that_leads_elsewhere_is_found_out_first(serve, twilio):
 
 
 @pytest.mark.usefixtures("twilio")
-def test_a_private_url_is_refused_when_twilio_is_the_real_one(smsquest):
+def test_a_private_url_is_refused_when_twilio_is_the_real_one(smsquest_here):
     """N9: Twilio cannot reach this computer by its private address."""
-    done = smsquest(
+    done = smsquest_here(
         "serve", "--public-url", "http://127.0.0.1:5000", env={"SMSQUEST_TWILIO_URL": ""}
     )
 
@@ -444,7 +446,7 @@ def test_ngrok_by_the_unmodified_pyngrok(serve, twilio, ngrok):
     assert twilio.number.sms_url == OLD
 
 
-def test_restore_ends_the_agent_of_a_killed_run_too(serve, smsquest, twilio, ngrok, home):
+def test_restore_ends_the_agent_of_a_killed_run_too(serve, smsquest_here, twilio, ngrok, home):
     """What the run left behind is the number and its tunnel: both are put right by one command."""
     killed = serve("--port", 0, env=ngrok)
     assert killed.wait_for("ready", timeout=40)
@@ -453,7 +455,7 @@ def test_restore_ends_the_agent_of_a_killed_run_too(serve, smsquest, twilio, ngr
     pid, identity = int(agent.stem), json.loads(agent.read_text())["identity"]
     assert processes.is_running(pid, identity)
 
-    done = smsquest("configure-number", "--restore")
+    done = smsquest_here("configure-number", "--restore")
 
     assert "ended an ngrok agent that a killed smsquest had left behind" in done.stderr
     assert not processes.is_running(pid, identity)

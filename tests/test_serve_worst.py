@@ -119,7 +119,7 @@ def test_a_field_that_is_missing_is_not_put_back_as_nothing(hasty, twilio, addre
     assert (twilio.number.sms_url, problems(listener)) == (url, ["M1"])
 
 
-def test_nobody_is_there_when_the_number_is_to_be_put_back(hasty, smsquest, twilio, address):
+def test_nobody_is_there_when_the_number_is_to_be_put_back(hasty, smsquest_here, twilio, address):
     """No network at the end: exit 9, and what to do is said; later it is put back."""
     listener = hasty(*address)
     assert listener.ready
@@ -129,14 +129,14 @@ def test_nobody_is_there_when_the_number_is_to_be_put_back(hasty, smsquest, twil
     assert f"smsquest configure-number {NUMBER} --restore" in listener.stderr
     assert listener.records[-1]["restored"] is False
     twilio.faults.clear()
-    assert smsquest("configure-number", "--restore").returncode == 0
+    assert smsquest_here("configure-number", "--restore").returncode == 0
     assert twilio.number.sms_url == OLD
 
 
 # The account
 
 
-def test_a_token_that_is_rotated_meanwhile_is_named(hasty, smsquest, twilio, address):
+def test_a_token_that_is_rotated_meanwhile_is_named(hasty, smsquest_here, twilio, address):
     """Its signatures are refused, and so are we: said once; the number waits for the new token."""
     listener = hasty(*address)
     assert listener.ready
@@ -148,7 +148,7 @@ def test_a_token_that_is_rotated_meanwhile_is_named(hasty, smsquest, twilio, add
     assert "token rotated?" in listener.wait_for("problem", id="C13")["line"]
     assert listener.stop() == 9
     assert problems(listener) == ["C13", "M1"]
-    done = smsquest("configure-number", "--restore", env={"TWILIO_AUTH_TOKEN": token})
+    done = smsquest_here("configure-number", "--restore", env={"TWILIO_AUTH_TOKEN": token})
     assert done.returncode == 0, done.stderr
     assert twilio.number.sms_url == OLD
 

@@ -230,6 +230,15 @@ def test_any_kind_of_request_reaches_the_app():
         assert client.answer() == (200, b"POST / ok")
 
 
+def test_a_body_may_begin_as_a_greeting_of_tls_does():
+    """Only the first bytes of a request say that somebody speaks https to us."""
+    with serving() as listening, connected(listening) as client:
+        client.send(request("POST", "/", b"", "Expect: 100-continue", "Content-Length: 3"))
+        assert client.answer()[0] == 100
+        client.send(b"\x16\x03x")
+        assert client.answer() == (200, b"POST / \x16\x03x")
+
+
 def test_nothing_more_is_expected_of_a_request_without_a_body():
     """``Expect: 100-continue`` where there is nothing to come, or too much: answered at once."""
     with serving() as listening, connected(listening) as client:

@@ -70,7 +70,8 @@ class LaneParser(HTTPRequestParser):
 
     def received(self, data: bytes) -> int:
         """Take what belongs to the request of *data*; how much that was."""
-        if data.startswith(TLS_HELLO) and not self.header_plus:  # it would wait for ours for ever
+        begins = not (self.headers_finished or self.header_plus)
+        if begins and data.startswith(TLS_HELLO):  # who says that would wait for ours for ever
             self.error = BadRequest("This is http, not https")
             self.completed = True
             return len(data)
