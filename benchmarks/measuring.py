@@ -16,6 +16,7 @@ import selectors
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ SMSQUEST = [sys.executable, "-m", "smsquest_cli"]
 TOKEN = "0123456789abcdef0123456789abcdef"
 PUBLIC = "https://quest.example"
 ACCOUNT = "AC" + "1" * 32
+BYTECODE = tempfile.TemporaryDirectory(prefix="bytecode")
 
 
 def environment(**variables: str) -> dict[str, str]:
@@ -36,6 +38,8 @@ def environment(**variables: str) -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith(("TWILIO_", "SMSQUEST_", "NGROK_"))
     }
+    if kept.pop("PYTHONDONTWRITEBYTECODE", None):  # an installed program has it
+        kept["PYTHONPYCACHEPREFIX"] = BYTECODE.name
     return {**kept, "PYTHONPATH": str(HERE.parent), **variables}
 
 
