@@ -22,6 +22,7 @@ from measuring import SMSQUEST, Terminal, cpu_seconds, environment, print_table
 
 RUNS = 9
 MESSAGES = 40
+SETTLING_SECONDS = 20  # in which Twilio is still asked whether there is more
 IDLE_SECONDS = 20
 
 
@@ -92,7 +93,7 @@ def main():
             )
         )
 
-        threading.Event().wait(2)
+        threading.Event().wait(SETTLING_SECONDS)
         before = [cpu_seconds(one.process.pid) for one in (serve, tail)]
         threading.Event().wait(IDLE_SECONDS)
         used = [
