@@ -138,12 +138,16 @@ class Box:
         The scenarios are those of ``smsquest simulate``: ``undelivered``, ``failed``, ``sent``,
         ``out-of-order``, ``duplicate``, ``lost``, ``delivered``. *reply* may also be the SID of a
         message that the app sent. Gives the `statuses` of *reply*. Raises `ValueError` where it has
-        been delivered before.
+        been delivered before, or where there is no such scenario.
         """
+        from smsquest_cli.problems import UsageError
         from smsquest_cli.sandbox import Scenario
 
         wanted = f"{scenario}:{error_code}" if error_code else scenario
-        Scenario.parse(wanted)
+        try:
+            Scenario.parse(wanted)
+        except UsageError as err:
+            raise ValueError(err.line.replace("--scenario", "the scenario")) from err
         if reply is None:
             self._next = wanted
             return []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from contextlib import contextmanager
 
@@ -178,11 +179,13 @@ def test_a_status_callback_goes_where_callbacks_went(sandbox, smsquest_here):
         sid = running.wait_for("status", status="delivered")["sid"]
         before = len(app.statuses)
 
-        assert smsquest_here("replay", sid).returncode == 0
+        done = smsquest_here("replay", sid)
+        assert done.returncode == 0
         running.stop()
         assert smsquest_here("replay", sid).returncode == 0
 
     assert app.statuses[before:] == [("delivered", "at=2")] * 2
+    assert re.search(r"^replayed  SM\S+  \S+ -> \S+  status delivered$", done.stdout, re.MULTILINE)
 
 
 def test_nobody_there_is_exit_8(sandbox, smsquest_here):

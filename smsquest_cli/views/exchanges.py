@@ -81,7 +81,9 @@ class ExchangeLines:
         write = console.write_line
         sid = short_sid(exchange.sid or "dropped")
         sender, to, body = _as_sent(exchange)
-        write(f"{self.handed_over}  {sid}  {printable(sender)} -> {printable(to)}  {_quoted(body)}")
+        status = dict(_fields(exchange)).get("MessageStatus")
+        what = f"status {printable(status)}" if status else _quoted(body)
+        write(f"{self.handed_over}  {sid}  {printable(sender)} -> {printable(to)}  {what}")
         if self.show_request:
             self._show_exchange(exchange)
         request, answer = exchange.request, exchange.answer
@@ -91,7 +93,8 @@ class ExchangeLines:
             write(f"{request.method} {_path(request.url)}  no answer: {printable(exchange.detail)}")
         else:
             took = f"{answer.status}  {answer.ms:.0f} ms"
-            write(f"{request.method} {_path(request.url)}  {took}   {_said(exchange)}")
+            said = "" if status else f"   {_said(exchange)}"  # a callback wants no reply
+            write(f"{request.method} {_path(request.url)}  {took}{said}")
         for problem in problems_of(exchange, usual=self.show_request):
             console.show_problem(problem)
 
