@@ -250,13 +250,13 @@ class Forwarder:
             return [self._problem("A14", sid, sid=sid or "a callback", reason=err.detail)]
         if callback and (self._closing.is_set() or self._presence.misses(sent.url)):
             return []
-        return list(self._nobody(sent.url, sid))
+        return list(self._nobody(sent.url, sid, "" if err.kind != "dns" else " (no such name)"))
 
-    def _nobody(self, url: str, sid: str | None) -> Iterator[Problem]:
+    def _nobody(self, url: str, sid: str | None, why: str = "") -> Iterator[Problem]:
         """Say that, with a hint the first time; from now on the app is looked for."""
         first, address = not self._presence.misses(url), address_of(url)
         self._presence.missed(url)
-        yield self._problem("T8", sid, address=address)
+        yield self._problem("T8", sid, address=address + why)
         if first and is_here(urlsplit(url).hostname or "") and Path("/.dockerenv").exists():
             port, path = address.rpartition(":")[2], urlsplit(self.to).path
             yield self._problem("A10", sid, port=port, path=path)

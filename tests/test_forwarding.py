@@ -808,6 +808,21 @@ def test_a_reply_whose_delivery_the_app_follows_is_one_message(serve, smsquest_h
     assert [running.records[-1][key] for key in ("inbound", "outbound", "problems")] == [1, 1, 0]
 
 
+def test_a_name_that_there_is_not_is_said(forwarder, monkeypatch):
+    """T8 says why nothing listens there: the address is wrong, not the app down."""
+
+    def unknown(*_args, **_options):
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    answered = answer(forwarder("http://nosuch.invalid/sms", wait_seconds=0.05))
+
+    assert answered.problems[0].id == "T8"
+    assert answered.problems[0].line.startswith(
+        "nothing listens on nosuch.invalid:80 (no such name); "
+    )
+
+
 def test_serve_tells_when_the_app_is_there(serve):
     """T8 as soon as it is ready, A16 once the app is up: nobody has to lose a message for it."""
     with closed_port() as port:
