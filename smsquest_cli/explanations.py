@@ -93,9 +93,13 @@ def explain(code: str | int) -> Explanation | None:
 
 def candidates(code: str) -> list[str]:
     """What may have been meant by *code*, which nobody here knows: the closest five at most."""
-    written = {str(code): found.code for code, found in ngrok_errors().items()}
-    known = [*written, *map(str, twilio_errors()), *catalogue(), *statuses()]
-    return [written.get(one, one) for one in get_close_matches(code.strip(), known, n=5)]
+    ngroks = {str(code): found.code for code, found in ngrok_errors().items()}
+    text = code.strip()
+    if match := _NGROK.fullmatch(text):
+        return [ngroks[one] for one in get_close_matches(match[1], ngroks, n=5)]
+    known = {one.lower(): one for one in (*map(str, twilio_errors()), *catalogue(), *statuses())}
+    written = {**ngroks, **known}
+    return [written[one] for one in get_close_matches(text.lower(), written, n=5)]
 
 
 def short(code: int) -> str:
@@ -154,7 +158,8 @@ def _reference_lines() -> Iterator[str]:
         "with `--output json` it is a record of type `problem`; `smsquest explain ID` says the "
         "same as this page. An *error* stops something or loses messages, a *warning* will bite, "
         "a *note* is good to know. Below: the line as it is shown, why it happens, and what to do "
-        "next, after whose turn it is."
+        "next, after whose turn it is. A few (most of P) are background: no command shows them "
+        "by itself, `explain` knows them."
     )
     yield ""
     yield (

@@ -43,8 +43,10 @@ _HOP_BY_HOP: Final = frozenset(
         "proxy-connection", "te", "trailer", "trailers", "transfer-encoding", "upgrade",
     }
 )  # fmt: skip
+SMS: Final = "/sms"  # the path of the address at which Twilio's messages come in
 _UNSPECIFIED: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - they lead here too
-_BARE: Final = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[!-~]*)?")  # a URL without its http://
+# A URL without its http://, not a port alone.
+_BARE: Final = re.compile(r"(?![0-9]+(/|$))[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[!-~]*)?")
 _FOLD: Final = re.compile(r"[\r\n]+[ \t]*")  # as old apps still write long headers
 _SIGNATURE: Final = frozenset({signing.SIGNATURE_HEADER.lower(), signing.SETTINGS_HEADER.lower()})
 
@@ -149,8 +151,12 @@ class Forwarder:
         )
 
     def status(self, request: Request) -> tuple[Problem, ...]:
-        """Hand on a status callback; what is wrong with that is said once until one goes well."""
-        sent = forwarded(request, self.status_to, resign_with=self._resign_with)
+        """Hand on a status callback; what is wrong with that is said once until one goes well.
+
+        One that came where messages come in goes where they go.
+        """
+        to = self.to if urlsplit(request.url).path.endswith(SMS) else self.status_to
+        sent = forwarded(request, to, resign_with=self._resign_with)
         started = time.monotonic()
         # A flood of callbacks is not to wait for an app that others have waited for in vain.
         patient = not self._presence.misses(sent.url)

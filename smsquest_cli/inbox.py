@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 KEEP: Final = 500  # rows; more than any window shows
 TIMES: Final = "\N{MULTIPLICATION SIGN}"
-STATUS: Final = "/status"  # the path at which callbacks come in
+HEARD: Final = ("/status", "/sms")  # the paths at which callbacks come in
 APP_UNREACHABLE: Final = "T8"
 WAITS_FOR_APP: Final = "A17"
 OVERLAP: Final = timedelta(seconds=10)  # within which callbacks of several replies may begin
@@ -50,7 +50,7 @@ class Row:
     encoding: str = GSM_7
     delivery: Delivery = field(default_factory=Delivery)
     in_reply_to: str | None = None
-    asks: bool = False  # for callbacks that do not say what they are about
+    asks: bool | None = None  # for callbacks here, elsewhere, or it does not say
     answer: Reply | None = None  # what an inbound message was answered
     opt_out: str | None = None
     missed: bool = False
@@ -255,15 +255,19 @@ class Inbox:
     ) -> int | None:
         """The row of the reply that turns out to be *sid*: the first that may be, or None.
 
-        Where nothing ties the two, it is the oldest of the replies to *peer* that are new and have
-        asked for callbacks here: those of an older one would have come long before.
+        Where nothing ties the two, it is the oldest of the replies to *peer* that are new: the
+        callbacks of an older one would have come long before. One that has asked for them here goes
+        before one that has not said (its Messaging Service may), and where they go elsewhere it is
+        none of these.
         """
         if in_reply_to:
             fitting = [key for key in self._replies.get(in_reply_to, ()) if key in self._unclaimed]
         else:
             fitting = [key for key in self._unclaimed if self._rows[key].peer == peer]
             if body is None:
-                fitting = [key for key in fitting if self._rows[key].asks]
+                asks = {key: self._rows[key].asks for key in fitting}
+                fitting = [key for key in fitting if asks[key] or asks[key] is None]
+                fitting = [key for key in fitting if asks[key]] or fitting
             if len(fitting) > 1:
                 fitting = [key for key in fitting if at - self._rows[key].at < OVERLAP] or fitting
         if body is not None:
@@ -325,13 +329,13 @@ class Inbox:
 
 
 def _with_text(row: Row, message: OutgoingMessage, peer: str) -> Row:
-    split = segment(message.body)
+    split, callback = segment(message.body), message.status_callback
     return replace(
         row,
         peer=row.peer or message.to or peer,
         body=message.body,
         media=len(message.media),
-        asks=urlsplit(message.status_callback or "").path.endswith(STATUS),
+        asks=urlsplit(callback).path.endswith(HEARD) if callback else None,
         segments=split.segments,
         encoding=split.encoding,
     )

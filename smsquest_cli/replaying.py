@@ -15,6 +15,7 @@ from smsquest_cli.connections import Connections
 from smsquest_cli.forwarding import (
     ANSWER_SECONDS,
     CONNECT_SECONDS,
+    SMS,
     app_address,
     forwarded,
     status_address,
@@ -113,7 +114,7 @@ def addressed(
     for ready in (run.ready if run else None, found.received_by):
         if ready is not None and ready.forward_to is not None:
             to = ready.forward_to
-            if found.is_status:
+            if found.is_status and not urlsplit(found.request.url).path.endswith(SMS):
                 to = ready.forward_status or status_address(to)
             return forwarded(request, app_address(to, "--forward-to"), resign_with=token)
     if run is None:

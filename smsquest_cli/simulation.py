@@ -184,11 +184,15 @@ class _Informed:
         types = (Reply.type, Problem.type)
         found = self._log.read(0, sids=(exchange.sid,), types=types, run=self._run.id).events
         recorded = [one.event for one in found if isinstance(one.event, Reply | Problem)]
-        if self._run.ready.forward_to is None:  # what it answers itself, it does not judge
+        own = self._run.ready.forward_to is None
+        problems = [one for one in recorded if isinstance(one, Problem)]
+        if own or not any(problem.severity == "error" for problem in problems):
+            known = {problem.id for problem in problems}  # it does not judge what it did not see
             recorded += [
                 finding.problem(at=datetime.now(UTC), sid=exchange.sid)
                 for finding in exchange.findings
-                if not finding.id.startswith("A")  # of an app that there is not
+                if finding.id not in known
+                and not (own and finding.id.startswith("A"))  # of an app that there is not
             ]
         return replace(exchange, recorded=tuple(recorded))
 

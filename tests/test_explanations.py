@@ -150,6 +150,8 @@ def test_a_typing_mistake_is_shown_what_was_meant(smsquest_here):
     """The closest that are known, in the line."""
     assert "30007" in smsquest_here("explain", "3007").stderr
     assert "(did you mean ERR_NGROK_4018, " in smsquest_here("explain", "4018").stderr
+    assert "ERR_NGROK_334" in smsquest_here("explain", "ERR_NGROK_335").stderr
+    assert "(did you mean N9" in smsquest_here("explain", "n99").stderr
     assert "(did you mean delivered, undelivered?)" in smsquest_here("explain", "delivrd").stderr
 
 

@@ -203,6 +203,14 @@ def test_a_callback_is_of_no_reply_that_has_not_asked_for_it(elsewhere):
     ]
 
 
+def test_a_callback_may_be_of_a_reply_that_named_no_address():
+    """Its Messaging Service has a status callback of its own."""
+    inbox = folded(inbound(), reply("hi", callback=None), status("sent", re=None))
+
+    assert [(row.body, row.sid) for row in inbox.rows[1:]] == [("hi", "SM2")]
+    assert inbox.totals.outbound == 1
+
+
 def test_a_repeated_message_does_not_double_its_replies():
     """S8: Twilio came again, and was answered the same."""
     inbox = folded(inbound(), reply("hi"), inbound(duplicate=True), reply("hi"))

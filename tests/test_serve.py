@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import re
 import signal
 import socket
@@ -148,7 +149,7 @@ def test_the_ready_file_is_the_ready_record(serve, tmp_path):
 
 def test_a_ready_file_of_an_earlier_run_deceives_nobody(serve, tmp_path):
     """It is gone before anything of the new run can be asked for."""
-    (tmp_path / "ready.json").write_text("old")
+    (tmp_path / "ready.json").write_text('{"pid": 4242, "type": "ready"}')
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         failed = serve("--sandbox", "--port", port, "--ready-file", "ready.json")
@@ -187,7 +188,17 @@ def test_no_time_at_all_is_a_timeout_too(serve):
     assert serve("--sandbox", "--port", 0, "--timeout", 0).wait() == 8
 
 
-@pytest.mark.parametrize("place", ["missing/ready.json", "."])
+def test_a_ready_file_of_another_run_stays(serve, tmp_path):
+    """Two jobs that name the same file by mistake: the first is not made unreachable."""
+    first = serve("--sandbox", "--port", 0, "--ready-file", "ready.json")
+    taken = urlsplit(first.ready["local_url"]).port
+    second = serve("--sandbox", "--port", taken, "--ready-file", "ready.json")
+
+    assert second.wait() == 7
+    assert json.loads((tmp_path / "ready.json").read_text())["pid"] == first.process.pid
+
+
+@pytest.mark.parametrize("place", ["missing/ready.json", ".", os.devnull])
 def test_a_ready_file_that_could_not_be_written_is_found_at_once(smsquest, place):
     """Before anything is opened, and in one line."""
     done = smsquest("serve", "--sandbox", "--ready-file", place)

@@ -253,6 +253,14 @@ def test_a_status_is_recorded_and_confirmed(door, method):
     assert (status.from_, status.to, status.in_reply_to) == ("+12025550100", "+12025550143", SID)
 
 
+def test_a_status_may_come_where_messages_come_in(door):
+    """``action="/sms"``: it is no message of nobody's, and is not answered as one."""
+    answer = door.post("/sms", STATUS)
+
+    assert (answer.status, door.events("inbound")) == (204, [])
+    assert [event.status for event in door.events("status")] == ["sent"]
+
+
 def test_a_status_may_use_the_older_names_and_carry_an_error(door):
     """``SmsSid`` and ``SmsStatus`` are the same; an unknown status is kept."""
     door.post("/status", {"SmsSid": "SM4", "SmsStatus": "novel", "ErrorCode": "30003"})

@@ -175,7 +175,7 @@ def _env_file(settings: Settings, cwd: Path, environment: Mapping[str, str]) -> 
         return Check(
             id="env-file",
             state="problem",
-            line=f"{path} holds secrets and is tracked by git [C9]",
+            line=f"{line_of('C9', path=path)} [C9]",
             fix="git rm --cached .env, add it to .gitignore, and rotate what was committed.",
         )
     return Check(id="env-file", state="ok", line=".env is not tracked by git")

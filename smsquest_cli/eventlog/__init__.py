@@ -47,7 +47,10 @@ def log_file(location: str) -> Path:
         raise UsageError("U6", option="--store", value=f"{scheme[0]}…", expected=_EXPECTED)
     if path in ("", ":memory:"):
         raise UsageError("U6", option="--store", value=location, expected=_EXPECTED)
-    return Path(path).expanduser().absolute()
+    try:
+        return Path(path).expanduser().absolute()
+    except RuntimeError as err:  # ~somebody whom this computer does not know
+        raise UsageError("U6", option="--store", value=location, expected=_EXPECTED) from err
 
 
 _EXPECTED: Final = "a path or sqlite:///path (a file that several commands can share)"

@@ -17,7 +17,7 @@ from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.buffers import OverflowableBuffer
 from waitress.channel import HTTPChannel
-from waitress.parser import HTTPRequestParser
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.receiver import FixedStreamReceiver
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
@@ -55,7 +55,10 @@ class LaneParser(HTTPRequestParser):
         """Take *header_plus*, the whole head, to pieces; raises `ParsingError`."""
         head = plain_head(header_plus)
         if head is None:
-            super().parse_header(header_plus)
+            try:
+                super().parse_header(header_plus)
+            except ValueError as err:  # a length with more digits than Python reads
+                raise ParsingError("Content-Length is invalid") from err
             return
         self.command, self.request_uri, self.version = head.method, head.target, "1.1"
         self.path, self.query, self.fragment = head.path, head.query, ""

@@ -102,7 +102,10 @@ def session_for(settings: Settings, options: ServeOptions) -> Iterator[Session]:
 
 def _writable(path: Path) -> None:
     """Raise `UsageError` (U6) for a ready file that could not be written when all is done."""
-    why = "it is a folder" if path.is_dir() else None if path.parent.is_dir() else "no such folder"
+    if path.exists():
+        why = None if path.is_file() else "there is something else than a file"
+    else:
+        why = None if path.parent.is_dir() else "no such folder"
     if why is not None:
         raise UsageError(
             "U6", option="--ready-file", value=str(path), expected=f"a file to write ({why})"

@@ -8,6 +8,7 @@ reverse, whatever happened.
 from __future__ import annotations
 
 import json
+import os
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from smsquest_cli.eventlog import Entry
 from smsquest_cli.files import write_state
 from smsquest_cli.inbox import Inbox
 from smsquest_cli.problems import ExpectationError, LocalError, SmsquestError, TunnelError
-from smsquest_cli.runs import Run, announced
+from smsquest_cli.runs import Run, announced, running
 from smsquest_cli.server import bind, later
 from smsquest_cli.signals import Signals, Stopped
 from smsquest_cli.views import make_view
@@ -183,9 +184,14 @@ class Session:
             self._entrance.catch_up()
 
     def _forget_ready(self) -> None:
-        if self._place.ready_file is not None:
-            with suppress(OSError):
-                self._place.ready_file.unlink()
+        """Remove the ready file, if it is of this run or of one that is gone."""
+        path = self._place.ready_file
+        if path is None:
+            return
+        others = {run.ready.pid for run in running(self._place.home)} - {os.getpid()}
+        with suppress(OSError, ValueError, LookupError, TypeError):
+            if json.loads(path.read_text("utf-8"))["pid"] not in others:
+                path.unlink()
 
     def _header(self) -> Header:
         """The entrance's header, with who answers and how requests are known to be genuine."""

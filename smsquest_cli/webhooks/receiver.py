@@ -206,7 +206,8 @@ class Receiver:
         url = self._checks.address.url_of(incoming.target)
         request = Request(incoming.method, url, incoming.headers(), incoming.body)
         try:
-            if self.local_path(incoming.path) == SMS:
+            # An app may take its callbacks where its messages come in (action="/sms").
+            if self.local_path(incoming.path) == SMS and "MessageStatus" not in form:
                 return self._message(request, Message.from_webhook(form), signature)
             return self._status(request, StatusUpdate.from_webhook(form))
         except MalformedWebhookError as err:
