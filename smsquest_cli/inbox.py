@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal
-from urllib.parse import urlsplit
 
 from smsquest_cli.events import Inbound, MessageState, Problem, Rejected, Reply, Status
 from smsquest_cli.segments import GSM_7, segment
@@ -335,7 +334,7 @@ def _with_text(row: Row, message: OutgoingMessage, peer: str) -> Row:
         peer=row.peer or message.to or peer,
         body=message.body,
         media=len(message.media),
-        asks=urlsplit(callback).path.endswith(HEARD) if callback else None,
+        asks=callback.partition("?")[0].endswith(HEARD) if callback else None,
         segments=split.segments,
         encoding=split.encoding,
     )

@@ -141,7 +141,7 @@ class _MessageTemplate:
             "".join([text, *bodies] if text.strip() else bodies),
             self.to.filled(fields) if self.to else None,
             tuple(url for url in media if url),
-            urljoin(status_url, self.callback.filled(fields)) if self.callback else None,
+            _address(status_url, self.callback.filled(fields)) if self.callback else None,
         )
 
 
@@ -213,6 +213,14 @@ class _Document:
 
     def _template(self, text: str) -> _Template:
         return _Template.parsed(text, option="--twiml", value=self._name)
+
+
+def _address(base: str, reference: str) -> str | None:
+    """The URL of *reference*, None where a stranger's text or a slip has made it none."""
+    try:
+        return urljoin(base, reference)
+    except ValueError:
+        return None
 
 
 def _sendable(text: str) -> str:

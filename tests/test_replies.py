@@ -182,6 +182,16 @@ def test_any_field_keeps_a_document_well_formed(body, name):
     assert sent(document) == answer.messages
 
 
+@given(ANY_TEXTS)
+def test_an_address_that_is_none_hinders_no_answer(body):
+    """What stands in ``action`` may come from a stranger's text."""
+    document = '<Response><Message action="http://[{Body}/x">hi</Message></Response>'
+
+    (sent,) = twiml_reply(document)(message(body), STATUS_URL).messages
+
+    assert sent.body == "hi"
+
+
 def test_a_document_sends_ten_messages_at_most():
     """As Twilio does."""
     document = f"<Response>{'<Message>x</Message>' * 12}</Response>"

@@ -48,11 +48,13 @@ class PublicAddress:
         """Why nobody hears what Twilio reports to the URL *callback*; None where somebody may."""
         ours, theirs = urlsplit(self.base), urlsplit(callback)
         if (ours.scheme, ours.netloc) == (theirs.scheme, theirs.netloc):
-            heard = self.local_path(theirs.path) in OURS
-            way = "--forward-status says where your app takes it"
-            return None if heard else f'where smsquest answers 404: use action="/status" ({way})'
+            if theirs.path in {self.path + path for path in OURS}:
+                return None
+            way = f'use action="{self.path}/status"'
+            where = "--forward-status says where your app takes it"
+            return f"where smsquest answers 404: {way} ({where})"
         if is_local(theirs.hostname or "") and not is_local(ours.hostname or ""):
-            return 'which Twilio cannot reach: use action="/status"'
+            return f'which Twilio cannot reach: use action="{self.path}/status"'
         return None
 
     def status_url(self, sid: str) -> str:
