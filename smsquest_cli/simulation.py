@@ -184,16 +184,16 @@ class _Informed:
         types = (Reply.type, Problem.type)
         found = self._log.read(0, sids=(exchange.sid,), types=types, run=self._run.id).events
         recorded = [one.event for one in found if isinstance(one.event, Reply | Problem)]
-        own = self._run.ready.forward_to is None
-        problems = [one for one in recorded if isinstance(one, Problem)]
-        if own or not any(problem.severity == "error" for problem in problems):
-            known = {problem.id for problem in problems}  # it does not judge what it did not see
-            recorded += [
-                finding.problem(at=datetime.now(UTC), sid=exchange.sid)
-                for finding in exchange.findings
-                if finding.id not in known
-                and not (own and finding.id.startswith("A"))  # of an app that there is not
-            ]
+        first = exchange.visits[0].document if exchange.visits else None
+        judged = first.findings if first else ()  # by the serve, as the answer of its app
+        if self._run.ready.forward_to is None or not any(isinstance(e, Reply) for e in recorded):
+            judged = tuple(found for found in judged if found.id.startswith("A"))  # no app's answer
+        told = {event.id for event in recorded if isinstance(event, Problem)}
+        recorded += [
+            finding.problem(at=datetime.now(UTC), sid=exchange.sid)
+            for finding in exchange.findings
+            if finding not in judged and finding.id not in told
+        ]
         return replace(exchange, recorded=tuple(recorded))
 
 

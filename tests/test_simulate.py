@@ -344,3 +344,24 @@ def test_what_twilios_debugger_would_say_is_said(smsquest_here, twiml, code, wor
 
     assert done.returncode == code, done.stderr
     assert f"[D12]: {words} on {url}/sms" in done.stderr
+
+
+def test_a_refusal_of_the_serve_itself_says_why(serve, smsquest_here):
+    """There is no app that could have failed: the request is none of Twilio's."""
+    assert serve("--sandbox", "--port", 0).ready
+
+    done = smsquest_here("simulate", "x", "--param", "MessageSid=")
+
+    assert done.returncode == 8
+    assert "no reply (malformed)" in done.stdout
+    assert "your app" not in done.stderr
+
+
+def test_what_a_redirect_leads_to_is_judged_too(serve, smsquest_here):
+    """The serve passes on /sms; where a document sends Twilio elsewhere it cannot tell why not."""
+    with served(an_app("<Response><Redirect>/other</Redirect></Response>")) as url:
+        assert serve("--sandbox", "--port", 0, "--forward-to", f"{url}/sms").ready
+        done = smsquest_here("simulate", "x")
+
+    assert done.returncode == 8
+    assert "[A3]: your app has no POST /other (404)" in done.stderr

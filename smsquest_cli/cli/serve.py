@@ -162,7 +162,7 @@ def serve(
     """Receive SMS here: server, tunnel, number, live table.
 
     Without --sandbox, --public-url or --no-tunnel an ngrok tunnel is opened. The number's webhook
-    is put back when you stop with Ctrl-C, and also after a crash.
+    is put back however you stop; after a crash by configure-number --restore, or by the next serve.
     """
     from smsquest_cli.serving import ServeOptions, session_for
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlsplit
 
 from smsquest_cli import console, events
+from smsquest_cli.answers import excerpt
 from smsquest_cli.console import printable, short_sid
 from smsquest_cli.messages import Media
 from smsquest_cli.segments import segment
@@ -205,7 +206,12 @@ def _path(url: str) -> str:
 
 def _said(exchange: Exchange) -> str:
     texts = [_quoted(message.body) for message in exchange.messages]
-    return f"reply: {' '.join(texts)}" if texts else "no reply"
+    if texts:
+        return f"reply: {' '.join(texts)}"
+    answer = exchange.answer
+    if answer is None or answer.status < 400:  # noqa: PLR2004
+        return "no reply"
+    return f"no reply ({printable(excerpt(answer))})"
 
 
 def _quoted(text: str) -> str:
