@@ -310,3 +310,15 @@ def test_what_is_about_a_number_is_for_those_who_have_one(smsquest_here, entranc
 
     assert done.returncode == 2
     assert f"error[U5]: {entrance} and {option[0]} exclude each other" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere arguments are text")
+@pytest.mark.parametrize("arguments", [["log", "--number", b"\xff"], ["simulate", b"caf\xe9"]])
+def test_bytes_that_are_no_text_are_refused(environment, arguments):
+    """Typed in a terminal of another encoding: nothing could be searched for or sent with them."""
+    done = subprocess.run(
+        [*COMMAND, *arguments], capture_output=True, text=True, env=environment, check=False
+    )
+
+    assert done.returncode == 2
+    assert done.stderr == "error[U9]: An argument is not valid UTF-8. See: smsquest --help\n"

@@ -12,6 +12,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pexpect
@@ -104,6 +105,9 @@ def abandoned(environment, tmp_path, twilio, address):
             if len(begun) == 1:
                 begun.append(environ)
                 listener.send_signal(number)
+                threading.Event().wait(
+                    0.3
+                )  # Twilio takes its time: the signal is handled meanwhile
             return answer(environ, start)
 
         begun, number = [None], signal.SIGHUP if window else signal.SIGINT
@@ -119,10 +123,13 @@ def abandoned(environment, tmp_path, twilio, address):
 
 
 @pytest.mark.parametrize(("window", "code"), [(True, 129), (False, 0)])
-def test_it_is_put_back_though_nobody_hears_of_it(abandoned, twilio, window, code):
+def test_it_is_put_back_though_nobody_hears_of_it(abandoned, smsquest_here, twilio, window, code):
     """Neither a closed terminal nor a pipe whose reader has died ends what is put back."""
     assert abandoned(window=window) == code
     assert twilio.number.sms_url == OLD
+
+    stopped = smsquest_here("log", "--type", "stopped", "-o", "json").stdout
+    assert json.loads(stopped)["restored"] is True
 
 
 @pytest.mark.parametrize("window", [True, False])

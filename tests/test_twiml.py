@@ -100,7 +100,7 @@ def test_plain_text_is_sent_as_it_is():
     assert document.messages == (TwimlMessage("OK"),)
     assert (document.error, document.findings[0].severity) == (None, "warning")
     assert document.findings[0].line == (
-        'your app replied the text "OK", not TwiML: <Response><Message>OK</Message></Response> as '
+        'your app replied the text "OK", not TwiML: <Response><Message>…</Message></Response> as '
         "text/xml is an answer, <Response/> is none"
     )
 

@@ -196,6 +196,7 @@ def run(arguments: Sequence[str]) -> int:
         invocation.output = console.Output.JSON
     try:
         with _unwound_by_sigterm(), bugs_of_threads(invocation):
+            _refuse_undecoded(arguments)
             app(list(arguments), prog_name="smsquest", obj=invocation)
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else int(done.code is not None)
@@ -205,6 +206,13 @@ def run(arguments: Sequence[str]) -> int:
         except (LocalError, console.ReaderGoneError) as worse:  # of the output, in saying so
             return _ended_by(worse, invocation)
     return 0
+
+
+def _refuse_undecoded(arguments: Sequence[str]) -> None:
+    """Raise `UsageError` (U9) for bytes that are no text here: nothing could be done with them."""
+    for argument in arguments:
+        if not argument.isprintable() and any("\ud800" <= one <= "\udfff" for one in argument):
+            raise UsageError("U9", problem="An argument is not valid UTF-8", command="smsquest")
 
 
 def _ended_by(err: Exception | KeyboardInterrupt, invocation: Invocation) -> int:

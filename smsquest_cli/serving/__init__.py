@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -106,6 +107,8 @@ def _writable(path: Path) -> None:
         why = None if path.is_file() else "there is something else than a file"
     else:
         why = None if path.parent.is_dir() else "no such folder"
+    if why is None and not os.access(path.parent, os.W_OK):
+        why = "the folder cannot be written"
     if why is not None:
         raise UsageError(
             "U6", option="--ready-file", value=str(path), expected=f"a file to write ({why})"

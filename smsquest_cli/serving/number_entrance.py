@@ -21,7 +21,13 @@ from smsquest_cli.journal import Journal
 from smsquest_cli.messages import OPT_OUT_KEYWORDS
 from smsquest_cli.patience import unless_quick
 from smsquest_cli.pointing import Manner, Pointing, pointed_at
-from smsquest_cli.problems import LocalError, NumberError, TunnelError, TwilioRefusedError
+from smsquest_cli.problems import (
+    CredentialsError,
+    LocalError,
+    NumberError,
+    TunnelError,
+    TwilioRefusedError,
+)
 from smsquest_cli.segments import segment
 from smsquest_cli.serving.entrances import SMS, STATUS, Entrance, Trust
 from smsquest_cli.serving.unheard import Unheard
@@ -291,7 +297,7 @@ class NumberEntrance(Entrance):
         if self._pointing is not None:
             try:
                 self._pointing.repoint(url + SMS)
-            except (TwilioRefusedError, NumberError) as err:  # or not yet, or not to be written
+            except (TwilioRefusedError, NumberError, CredentialsError) as err:  # or not yet
                 if self.retry_after is None:  # said once, not at every try
                     now = datetime.now(UTC)
                     self.record(
