@@ -46,7 +46,7 @@ def overview() -> str:
             "  Receive Twilio SMS on your own machine.",
             "",
             "  No account yet?   smsquest serve --sandbox",
-            "  Have a number?    smsquest serve --forward-to http://127.0.0.1:5000/sms",
+            "  Have a number?    smsquest serve --forward-to http://127.0.0.1:5001/sms",
             "",
             "Commands:",
             *_listed(COMMANDS, 18),

@@ -322,3 +322,18 @@ def test_bytes_that_are_no_text_are_refused(environment, arguments):
 
     assert done.returncode == 2
     assert done.stderr == "error[U9]: An argument is not valid UTF-8. See: smsquest --help\n"
+
+
+def test_the_page_of_the_settings_names_every_variable():
+    """And none that nobody reads."""
+    from smsquest_cli.config.sources import VARIABLES
+
+    table = (REFERENCE / "settings.md").read_text("utf-8").partition("| --- |")[0]
+    named = {
+        name
+        for line in table.splitlines()
+        if line.startswith("| `")
+        for name in re.findall(r"`([A-Z_]+)`", line.split("|")[1])
+    }
+
+    assert named == {*VARIABLES.values(), "TWILIO_CONFIG_DIR", "SMSQUEST_PROFILE"}

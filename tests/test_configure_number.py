@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pexpect
 import pytest
@@ -775,3 +777,25 @@ def _entry_of(twilio):
         started=datetime.now(UTC),
         pid=0,
     )
+
+
+@pytest.mark.parametrize(
+    ("option", "arguments"),
+    [("--show", ()), ("--url", (NUMBER, "--url", NEW)), ("--restore", ("--restore",))],
+)
+def test_the_documents_are_those_of_the_reference(configure, twilio, option, arguments):
+    """Every field of them is named there, and no other."""
+    assert twilio.number.sms_url == DEMO
+    page = Path(__file__).parents[1] / "docs" / "reference" / "records.md"
+    lines = page.read_text("utf-8").splitlines()
+    [row] = [line for line in lines if f"`configure-number {option}`" in line]
+    named = set(re.findall(r"[{,] ?([a-z_]+)", row.split("|")[2]))
+    if option == "--restore":
+        assert configure(NUMBER, "--url", NEW).returncode == 0
+
+    document = json.loads(configure(*arguments, "-o", "json").stdout)
+
+    fields = {*document}
+    for inner in (*document.get("numbers", ()), *document.get("restored", ())):
+        fields |= {*inner}
+    assert fields == named
