@@ -15,7 +15,6 @@ if __name__ == "__main__":
     number_entrance.RECHECK_SECONDS = 0.1
     number_entrance.RETRY_SECONDS = 0.1
     number_entrance.Unheard = partial(number_entrance.Unheard, patience=timedelta(seconds=0.2))
-    number_entrance.GIVEN_URL_SECONDS = 1.0
     number_entrance.Manner = partial(number_entrance.Manner, patience=1.5, pause=0.05)
     number_entrance.TwilioGateway = partial(
         number_entrance.TwilioGateway,

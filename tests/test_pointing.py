@@ -898,6 +898,7 @@ class AnyInterleaving(RuleBasedStateMachine):
         self.number = self.twilio.number
         self.gateway = Unreliable(self.twilio.gateway(in_process=True))
         self.journal = Journal(Path(self.folder.name) / "state")
+        self.down = False
         # Patient while Twilio answers, however busy this computer is.
         self.manner = Manner(pause=0, patience=20, give_up=lambda: self.down)
         self.number.sms_url = self.wanted = OLD

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -122,7 +123,8 @@ def test_an_agent_that_comes_to_nothing_is_given_up(place, monkeypatch, capfd, f
     """For a silent one pyngrok would wait for ever; there is a deadline."""
     monkeypatch.setenv("FAKE_NGROK_FAULTS", fault)
 
-    problem = refusal(place, pace=HURRIED)
+    # One that has something to say is given the time for it.
+    problem = refusal(place, pace=replace(HURRIED, start=4) if id_ == "T17" else HURRIED)
 
     assert (problem.id, part in problem.line) == (id_, True), problem.line
     assert capfd.readouterr() == ("", "")
