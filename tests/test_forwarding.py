@@ -214,6 +214,9 @@ def test_every_byte_arrives(echo, body, query):
     assert url
 
 
+PRINTABLE = st.characters(exclude_categories=["C", "Z"]) | st.just(" ")
+
+
 @settings(max_examples=40)
 @given(
     headers=st.permutations(
@@ -223,11 +226,7 @@ def test_every_byte_arrives(echo, body, query):
             ("X-Latin", "caf\xe9"), ("X-Twice", "1"), ("X-Twice", "2"),
         ]
     ),
-    form=st.lists(
-        st.tuples(st.text(max_size=4), st.text(max_size=9)).filter(
-            lambda pair: "".join(pair).isprintable()
-        )
-    ),
+    form=st.lists(st.tuples(st.text(PRINTABLE, max_size=4), st.text(PRINTABLE, max_size=9))),
     quoted=st.sampled_from([quote, quote_plus]),
 )  # fmt: skip
 def test_headers_arrive_in_their_order(one_raw_app, headers, form, quoted):
