@@ -17,6 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 from smsquest_cli import answers, signing
 from smsquest_cli.connections import Connections
 from smsquest_cli.events import Problem, Reply
+from smsquest_cli.messages import SMS
 from smsquest_cli.presence import ABSENT, Presence, address_of, airplay_answers, listens
 from smsquest_cli.problems import UsageError
 from smsquest_cli.webhooks import Answered
@@ -43,7 +44,6 @@ _HOP_BY_HOP: Final = frozenset(
         "proxy-connection", "te", "trailer", "trailers", "transfer-encoding", "upgrade",
     }
 )  # fmt: skip
-SMS: Final = "/sms"  # the path of the address at which Twilio's messages come in
 _UNSPECIFIED: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - they lead here too
 # A URL without its http://, not a port alone.
 _BARE: Final = re.compile(r"(?![0-9]+(/|$))[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[!-~]*)?")
@@ -151,11 +151,8 @@ class Forwarder:
         )
 
     def status(self, request: Request) -> tuple[Problem, ...]:
-        """Hand on a status callback; what is wrong with that is said once until one goes well.
-
-        One that came where messages come in goes where they go.
-        """
-        to = self.to if urlsplit(request.url).path.endswith(SMS) else self.status_to
+        """Hand on a status callback; what is wrong with that is said once until one goes well."""
+        to = callback_address(request, self.to, self.status_to)
         sent = forwarded(request, to, resign_with=self._resign_with)
         started = time.monotonic()
         # A flood of callbacks is not to wait for an app that others have waited for in vain.
@@ -321,6 +318,11 @@ def forwarded(request: Request, to: str, *, resign_with: str | None = None) -> R
         return made
     signature = signing.sign_request(made, resign_with)
     return replace(made, headers=(*made.headers, (signing.SIGNATURE_HEADER, signature)))
+
+
+def callback_address(request: Request, to: str, status_to: str) -> str:
+    """Where the status callback *request* goes: one that came as messages do goes where they go."""
+    return to if urlsplit(request.url).path.endswith(SMS) else status_to
 
 
 def status_address(to: str) -> str:

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
 from smsquest_cli.events import Inbound, MessageState, Problem, Rejected, Reply, Status
+from smsquest_cli.messages import OURS
 from smsquest_cli.segments import GSM_7, segment
 from smsquest_cli.statuses import FAILURE, Delivery
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 KEEP: Final = 500  # rows; more than any window shows
 TIMES: Final = "\N{MULTIPLICATION SIGN}"
-HEARD: Final = ("/status", "/sms")  # the paths at which callbacks come in
 APP_UNREACHABLE: Final = "T8"
 WAITS_FOR_APP: Final = "A17"
 OVERLAP: Final = timedelta(seconds=10)  # within which callbacks of several replies may begin
@@ -264,9 +264,8 @@ class Inbox:
         else:
             fitting = [key for key in self._unclaimed if self._rows[key].peer == peer]
             if body is None:
-                asks = {key: self._rows[key].asks for key in fitting}
-                fitting = [key for key in fitting if asks[key] or asks[key] is None]
-                fitting = [key for key in fitting if asks[key]] or fitting
+                fitting = [key for key in fitting if self._rows[key].asks is not False]
+                fitting = [key for key in fitting if self._rows[key].asks] or fitting
             if len(fitting) > 1:
                 fitting = [key for key in fitting if at - self._rows[key].at < OVERLAP] or fitting
         if body is not None:
@@ -334,7 +333,7 @@ def _with_text(row: Row, message: OutgoingMessage, peer: str) -> Row:
         peer=row.peer or message.to or peer,
         body=message.body,
         media=len(message.media),
-        asks=callback.partition("?")[0].endswith(HEARD) if callback else None,
+        asks=callback.partition("?")[0].endswith((*OURS,)) if callback else None,
         segments=split.segments,
         encoding=split.encoding,
     )

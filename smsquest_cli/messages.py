@@ -23,6 +23,11 @@ OPT_OUT_KEYWORDS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("HELP", "INFO"), "HELP"),
 }
 
+# The paths at which Twilio reaches us: with messages, and with status callbacks.
+SMS: Final = "/sms"
+STATUS: Final = "/status"
+OURS: Final = frozenset({SMS, STATUS})
+
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
 
 MAX_DIGITS: Final = 9  # no number among Twilio's fields is longer

@@ -15,12 +15,12 @@ from smsquest_cli.connections import Connections
 from smsquest_cli.forwarding import (
     ANSWER_SECONDS,
     CONNECT_SECONDS,
-    SMS,
     app_address,
+    callback_address,
     forwarded,
     status_address,
 )
-from smsquest_cli.messages import form_pairs
+from smsquest_cli.messages import SMS, STATUS, form_pairs
 from smsquest_cli.problems import UsageError, line_of
 from smsquest_cli.sandbox import Exchange
 from smsquest_cli.sandbox.courier import FAILURES, Fetch, Hop
@@ -114,12 +114,13 @@ def addressed(
     for ready in (run.ready if run else None, found.received_by):
         if ready is not None and ready.forward_to is not None:
             to = ready.forward_to
-            if found.is_status and not urlsplit(found.request.url).path.endswith(SMS):
-                to = ready.forward_status or status_address(to)
+            if found.is_status:
+                status_to = ready.forward_status or status_address(to)
+                to = callback_address(found.request, to, status_to)
             return forwarded(request, app_address(to, "--forward-to"), resign_with=token)
     if run is None:
         raise UsageError.told("U3", line_of("U3").replace("--url", "--to"))
-    return _through(run.ready, "/status" if found.is_status else "/sms", request, token)
+    return _through(run.ready, STATUS if found.is_status else SMS, request, token)
 
 
 def deliver(found: Recorded, request: Request) -> Exchange:
@@ -180,7 +181,7 @@ def _said(reply: Reply | None) -> dict[str, object]:
 
 def _through(ready: Ready, path: str, request: Request, token: str) -> Request:
     """*request* as it goes to the local end of a serve: signed for the public one, as Twilio's."""
-    public = ready.webhook_url.removesuffix("/sms")
+    public = ready.webhook_url.removesuffix(SMS)
     made = forwarded(request, public + path, resign_with=token)
     return replace(made, url=ready.local_url + made.url.removeprefix(public))
 

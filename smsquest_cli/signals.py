@@ -58,11 +58,9 @@ class Signals:
             number = getattr(signal, name, None)
             if number is None:
                 continue
-            former = signal.signal(number, self._handle)
-            if name == "SIGHUP" and former is signal.SIG_IGN:
-                signal.signal(number, former)
-            else:
-                self._former[number] = former
+            if name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN:
+                continue
+            self._former[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(

@@ -156,11 +156,9 @@ class _SandboxPhone:
         try:
             answer = wire.send(request, timeout=SETTLE_SECONDS + 15)
             told: dict[str, Any] = json.loads(answer.body)
-        except wire.ExchangeError as err:
-            if err.kind in ABSENT:
+        except (wire.ExchangeError, ValueError) as err:
+            if isinstance(err, wire.ExchangeError) and err.kind in ABSENT:
                 raise UsageError("U3") from err  # it has just stopped
-            raise ExpectationError.told("E5", STOPPED) from err
-        except ValueError as err:
             raise ExpectationError.told("E5", STOPPED) from err
         if problem := told.get("problem"):
             raise NumberError.told(problem["id"], problem["line"])

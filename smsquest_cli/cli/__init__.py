@@ -210,9 +210,11 @@ def run(arguments: Sequence[str]) -> int:
 
 def _refuse_undecoded(arguments: Sequence[str]) -> None:
     """Raise `UsageError` (U9) for bytes that are no text here: nothing could be done with them."""
-    for argument in arguments:
-        if not argument.isprintable() and any("\ud800" <= one <= "\udfff" for one in argument):
-            raise UsageError("U9", problem="An argument is not valid UTF-8", command="smsquest")
+    try:
+        "".join(arguments).encode()
+    except UnicodeEncodeError as err:
+        problem = "An argument is not valid UTF-8"
+        raise UsageError("U9", problem=problem, command="smsquest") from err
 
 
 def _ended_by(err: Exception | KeyboardInterrupt, invocation: Invocation) -> int:

@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 from smsquest_cli import console
 from smsquest_cli.eventlog import log_file, open_log
+from smsquest_cli.messages import SMS
 from smsquest_cli.problems import UsageError
-from smsquest_cli.serving.entrances import SANDBOX_TOKEN, SMS, Entrance, SandboxEntrance
+from smsquest_cli.serving.entrances import SANDBOX_TOKEN, Entrance, SandboxEntrance
 from smsquest_cli.serving.session import Answers, Goal, Place, Session
 from smsquest_cli.webhooks import Receiver, RuleAnswerer
 
@@ -68,7 +69,8 @@ def session_for(settings: Settings, options: ServeOptions) -> Iterator[Session]:
     forwarder = _forwarder(settings, options)
     answerer = forwarder or _rule(options)
     run_id = secrets.token_hex(8)
-    log = open_log(settings.store, run=run_id)
+    store = log_file(settings.store)
+    log = open_log(store, run=run_id)
     try:
         for note in log.notes:
             console.show_problem(note)
@@ -85,7 +87,7 @@ def session_for(settings: Settings, options: ServeOptions) -> Iterator[Session]:
             Place(
                 run_id=run_id,
                 home=settings.home,
-                store=str(log_file(settings.store)),
+                store=str(store),
                 port=options.port,
                 ready_file=options.ready_file,
             ),

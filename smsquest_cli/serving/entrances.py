@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from smsquest_cli import console
 from smsquest_cli.eventlog import Entry
 from smsquest_cli.events import Problem, Ready
+from smsquest_cli.messages import SMS, STATUS
 from smsquest_cli.signing import Verifier
 from smsquest_cli.views import Header
 
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 SANDBOX_TOKEN: Final = "0" * 32  # public on purpose: what signs where there is no account
 API_THREADS: Final = 24  # an app may call the API from inside its webhook
-SMS: Final = "/sms"
-STATUS: Final = "/status"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

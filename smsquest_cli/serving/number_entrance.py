@@ -18,7 +18,7 @@ from smsquest_cli.diagnosis import (
     route_of,
 )
 from smsquest_cli.journal import Journal
-from smsquest_cli.messages import OPT_OUT_KEYWORDS
+from smsquest_cli.messages import OPT_OUT_KEYWORDS, SMS, STATUS
 from smsquest_cli.patience import unless_quick
 from smsquest_cli.pointing import Manner, Pointing, pointed_at
 from smsquest_cli.problems import (
@@ -29,7 +29,7 @@ from smsquest_cli.problems import (
     TwilioRefusedError,
 )
 from smsquest_cli.segments import segment
-from smsquest_cli.serving.entrances import SMS, STATUS, Entrance, Trust
+from smsquest_cli.serving.entrances import Entrance, Trust
 from smsquest_cli.serving.unheard import Unheard
 from smsquest_cli.tunnel import NgrokSettings, NgrokTunnel, TunnelChange, public_url, self_test
 from smsquest_cli.twilio_api import TwilioGateway
@@ -314,7 +314,5 @@ class NumberEntrance(Entrance):
         unheard = Unheard(self._gateway, self._log, number=self.number, run=self._run_id)
         while not stopping.wait(RECHECK_SECONDS):
             with suppress(LocalError):  # the log tells its reader
-                if not self._pointing.check():
-                    continue
-                if (problem := unheard.look()) is not None:
+                if self._pointing.check() and (problem := unheard.look()) is not None:
                     self.record(problem)

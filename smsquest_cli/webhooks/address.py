@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from smsquest_cli.messages import OURS, STATUS
 from smsquest_cli.signing import signable_url
 from smsquest_cli.webhook_urls import is_local
 
 if TYPE_CHECKING:
     from typing import Self
-
-SMS: Final = "/sms"
-OURS: Final = frozenset({SMS, "/status"})  # the paths at which Twilio is heard
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +48,13 @@ class PublicAddress:
         if (ours.scheme, ours.netloc) == (theirs.scheme, theirs.netloc):
             if theirs.path in {self.path + path for path in OURS}:
                 return None
-            way = f'use action="{self.path}/status"'
+            way = f'use action="{self.path}{STATUS}"'
             where = "--forward-status says where your app takes it"
             return f"where smsquest answers 404: {way} ({where})"
         if is_local(theirs.hostname or "") and not is_local(ours.hostname or ""):
-            return f'which Twilio cannot reach: use action="{self.path}/status"'
+            return f'which Twilio cannot reach: use action="{self.path}{STATUS}"'
         return None
 
     def status_url(self, sid: str) -> str:
         """Where the status of a reply to the message *sid*, already quoted, is to go."""
-        return f"{self.base}/status?re={sid}"
+        return f"{self.base}{STATUS}?re={sid}"

@@ -10,8 +10,8 @@ from http.client import responses as phrases
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from smsquest_cli.messages import OURS
 from smsquest_cli.server.quick import Incoming
-from smsquest_cli.webhooks.address import OURS
 from smsquest_cli.webhooks.receiver import TEXT
 
 if TYPE_CHECKING:

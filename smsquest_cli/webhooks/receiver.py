@@ -12,10 +12,17 @@ from urllib.parse import quote
 from smsquest_cli.credentials import masked
 from smsquest_cli.eventlog import Entry
 from smsquest_cli.events import Inbound, Problem, Reply, Status
-from smsquest_cli.messages import MalformedWebhookError, Message, StatusUpdate, form_pairs
+from smsquest_cli.messages import (
+    OURS,
+    SMS,
+    MalformedWebhookError,
+    Message,
+    StatusUpdate,
+    form_pairs,
+)
 from smsquest_cli.problems import LocalError
 from smsquest_cli.segments import cost, segment
-from smsquest_cli.webhooks.address import OURS, SMS, PublicAddress
+from smsquest_cli.webhooks.address import PublicAddress
 from smsquest_cli.webhooks.answering import RuleAnswerer
 from smsquest_cli.webhooks.checks import Checks, RefusedError, malformed
 from smsquest_cli.webhooks.failures import Failures
