@@ -12,10 +12,11 @@ from urllib.parse import quote_plus
 
 from smsquest_cli import signing, wire
 from smsquest_cli.answers import excerpt
+from smsquest_cli.credentials import SANDBOX_TOKEN
 from smsquest_cli.messages import form_pairs
 from smsquest_cli.presence import address_of
 from smsquest_cli.problems import catalogue
-from smsquest_cli.sandbox import ACCOUNT_SID, AUTH_TOKEN, NUMBER, Sandbox
+from smsquest_cli.sandbox import ACCOUNT_SID, NUMBER, Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -355,7 +356,7 @@ def _accepts_instead(bench: Bench, exchange: Exchange) -> tuple[str, str] | None
     tries = [
         (f"that is signed for {other}", f"{other}://{rest}", bench.token, "S1"),
         ("that is signed for another slash at the end", slash + mark + query, bench.token, "S4"),
-        ("of the sandbox (32 zeros for a token)", request.url, AUTH_TOKEN, "S10"),
+        ("of the sandbox (32 zeros for a token)", request.url, SANDBOX_TOKEN, "S10"),
     ]
     for words, url, token, problem_id in tries:
         if (url, token) == (request.url, bench.token):

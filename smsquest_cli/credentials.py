@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 TOKEN_LENGTH: Final = 32
+SANDBOX_TOKEN: Final = "0" * 32  # public on purpose: it guards nothing but a pretend account
 _SID: Final = re.compile(r"(AC|SK)[0-9a-fA-F]{32}")
 _HEX: Final = re.compile(r"[0-9a-fA-F]*")
 _QUOTES: Final = "'\"\u2018\u2019\u201c\u201d"  # the curly ones of word processors too
@@ -51,7 +52,7 @@ class RestCredentials:
     source: str  # where they were read: "environment", ".env line 2"
     region: str | None = None
     edge: str | None = None
-    origin: str | None = field(default=None)  # of another server than Twilio's
+    origin: str | None = None  # of another server than Twilio's
 
     @property
     def by_key(self) -> bool:

@@ -17,9 +17,10 @@ from urllib.parse import urlsplit, urlunsplit
 from smsquest_cli import answers, signing
 from smsquest_cli.connections import Connections
 from smsquest_cli.events import Problem, Reply
-from smsquest_cli.messages import SMS
+from smsquest_cli.messages import OURS, SMS
 from smsquest_cli.presence import ABSENT, Presence, address_of, airplay_answers, listens
 from smsquest_cli.problems import UsageError
+from smsquest_cli.webhook_urls import shown, web_parts
 from smsquest_cli.webhooks import Answered
 from smsquest_cli.wire import ExchangeError, Request, is_here
 
@@ -338,18 +339,11 @@ def app_address(url: str, option: str, *, login: bool = False) -> str:
     A user and password may stand in it only if *login*: who forwards sends no login of their own.
     """
     expected = f"http://{url}" if _BARE.fullmatch(url) else "http://127.0.0.1:5000/sms"
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and parts.hostname and url.isascii()
-        _ = parts.port  # raises where it is no number
-    except ValueError:
-        usable = False
-    else:
-        if usable and "@" in parts.netloc and not login:
-            usable, expected = False, f"{expected}, without user and password"
-    if not usable or any(character <= " " for character in url):
-        shown = signing.signable_url(url)
-        raise UsageError("U6", option=option, value=shown, expected=expected)
+    parts = web_parts(url)
+    if parts and "@" in parts.netloc and not login:
+        parts, expected = None, f"{expected}, without user and password"
+    if parts is None or not url.isascii():
+        raise UsageError("U6", option=option, value=shown(url), expected=expected)
     return urlunsplit(parts._replace(path=parts.path or "/", fragment=""))
 
 
@@ -360,7 +354,7 @@ def _leads_to(url: str, ours: str) -> bool:
         ours_too = is_here(there.hostname) or there.hostname in _UNSPECIFIED
         return ours_too and there.port == here.port
     base = here.path.rstrip("/")
-    return there.netloc == here.netloc and there.path in (f"{base}/sms", f"{base}/status")
+    return there.netloc == here.netloc and there.path in {base + path for path in OURS}
 
 
 def _end_to_end(headers: Headers) -> Headers:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 from smsquest_cli.diagnosis import choose_number
 from smsquest_cli.events import MessageState, Problem, Step
@@ -12,6 +11,7 @@ from smsquest_cli.messages import normalised
 from smsquest_cli.problems import UsageError
 from smsquest_cli.segments import cost, segment
 from smsquest_cli.statuses import FINAL
+from smsquest_cli.webhook_urls import web_parts
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -107,9 +107,9 @@ def send(twilio: TwilioGateway, draft: Draft, *, at: datetime) -> MessageState:
 
 def _unusable(url: str) -> str | None:
     """Why *url* cannot be a status callback, or None."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    parts = web_parts(url)
+    if parts is None:
         return "relative, or no http(s) URL"
-    if "_" in parts.hostname:
+    if "_" in (parts.hostname or ""):
         return "underscore in host"
     return "too long" if len(url) > LONGEST_URL else None

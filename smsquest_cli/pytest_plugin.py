@@ -179,7 +179,7 @@ def smsquest_sandbox() -> Iterator[Callable[..., Box]]:
     else the sandbox token (32 zeros). *url* is what a WSGI app is called as.
     """
     from smsquest_cli import wire
-    from smsquest_cli.sandbox import AUTH_TOKEN, Sandbox, to_wsgi
+    from smsquest_cli.sandbox import SANDBOX_TOKEN, Sandbox, to_wsgi
 
     with ExitStack() as opened:
 
@@ -192,7 +192,7 @@ def smsquest_sandbox() -> Iterator[Callable[..., Box]]:
         ) -> Box:
             is_url = isinstance(app, str)
             sandbox = Sandbox(
-                auth_token=auth_token or os.environ.get("TWILIO_AUTH_TOKEN") or AUTH_TOKEN,
+                auth_token=auth_token or os.environ.get("TWILIO_AUTH_TOKEN") or SANDBOX_TOKEN,
                 webhook_url=app if isinstance(app, str) else url,
                 deliver=wire.send if isinstance(app, str) else to_wsgi(app),
                 allow_remote=not is_url,  # an app in this process is the only one that is called

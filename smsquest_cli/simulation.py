@@ -20,13 +20,13 @@ from smsquest_cli.presence import ABSENT
 from smsquest_cli.problems import ExpectationError, NumberError, UsageError
 from smsquest_cli.sandbox import (
     ACCOUNT_SID,
-    AUTH_TOKEN,
     NUMBER,
     PHONE,
     Exchange,
     Sandbox,
     SentMessage,
 )
+from smsquest_cli.webhook_urls import web_parts
 
 if TYPE_CHECKING:
     import re
@@ -78,7 +78,7 @@ def phone_for(settings: Settings, run: Run | None, url: str | None) -> Iterator[
     """
     if url is None and run is None:
         raise UsageError("U3")
-    if url is not None and not _is_http(url):
+    if url is not None and web_parts(url) is None:
         raise UsageError("U6", option="--url", value=url, expected="http://… or https://…")
     if url is not None or run is None:
         with _own_phone(settings, run, url) as phone:
@@ -97,11 +97,10 @@ def phone_for(settings: Settings, run: Run | None, url: str | None) -> Iterator[
 
 @contextmanager
 def _own_phone(settings: Settings, run: Run | None, url: str | None) -> Iterator[Phone]:
-    token = settings.auth_token.reveal() if settings.auth_token else AUTH_TOKEN
     webhook = url if url is not None else run.ready.webhook_url  # type: ignore[union-attr]
     deliver = wire.send if url is not None else _Inside(run.ready)  # type: ignore[union-attr]
     with Sandbox(
-        auth_token=token,
+        auth_token=settings.signing_token,
         number=(run.ready.number if run and url is None else None) or NUMBER,
         webhook_url=webhook,
         deliver=deliver,
@@ -252,11 +251,6 @@ class _Inside:
 def _origin(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
-
-
-def _is_http(url: str) -> bool:
-    parts = urlsplit(url)
-    return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def verdict(exchanges: Sequence[Exchange], expected: re.Pattern[str] | None) -> None:

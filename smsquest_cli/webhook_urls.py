@@ -1,4 +1,4 @@
-"""Whose URL that is: what a number's webhook tells by its address alone, and how to show one."""
+"""URLs on the web: which text is one, whose webhook it is by its address, and how to show it."""
 
 from __future__ import annotations
 
@@ -86,18 +86,25 @@ def is_local(host: str) -> bool:
         return "." not in host or host.endswith(_LOCAL)
 
 
+def web_parts(url: str) -> SplitResult | None:
+    """*url* taken apart; None unless it is an absolute http or https URL, without blanks in it."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # brackets without an address, a port that is no number
+        return None
+    blank = any(character <= " " or character.isspace() for character in url)
+    return parts if usable and not blank else None
+
+
 def webhook(text: str, *, option: str, allow_local: bool = False) -> str:
     """The URL *text*, as Twilio can call it.
 
     Raises `UsageError`: U6 where it is none, N9 where Twilio cannot reach it unless *allow_local*.
     """
     url = text.strip()
-    parts = _split(url)
-    try:
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or not url.isascii() or any(character <= " " for character in url):
+    parts = web_parts(url)
+    if parts is None or not url.isascii():
         raise UsageError("U6", option=option, value=shown(url), expected="https://example.com/sms")
     if not allow_local and is_local(parts.hostname or ""):
         raise UsageError("N9", url=shown(url))

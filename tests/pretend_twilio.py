@@ -12,7 +12,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from smsquest_cli import wire
 from smsquest_cli.config import load_settings
-from smsquest_cli.sandbox import ACCOUNT_SID, AUTH_TOKEN, NUMBER, Sandbox
+from smsquest_cli.sandbox import ACCOUNT_SID, NUMBER, SANDBOX_TOKEN, Sandbox
 from smsquest_cli.twilio_api import TwilioGateway
 
 
@@ -93,7 +93,7 @@ class PretendTwilio:
             "SMSQUEST_HOME": str(self.folder / "state"),
             "SMSQUEST_TWILIO_URL": self.origin,
             "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
-            "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
+            "TWILIO_AUTH_TOKEN": SANDBOX_TOKEN,
         }
 
     def by_key(self, *, standard=True):

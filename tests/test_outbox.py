@@ -13,7 +13,7 @@ from smsquest_cli.events import Ready
 from smsquest_cli.outbox import Draft
 from smsquest_cli.problems import TwilioRefusedError, UsageError
 from smsquest_cli.runs import Run
-from smsquest_cli.sandbox import ACCOUNT_SID, AUTH_TOKEN, NUMBER, PHONE, Sandbox
+from smsquest_cli.sandbox import ACCOUNT_SID, NUMBER, PHONE, SANDBOX_TOKEN, Sandbox
 from smsquest_cli.server import bind
 from smsquest_cli.twilio_api import TwilioGateway
 
@@ -36,7 +36,7 @@ def settings(sandbox, tmp_path):
             home=tmp_path,
             store=str(tmp_path / "events.sqlite3"),
             account_sid=ACCOUNT_SID,
-            auth_token=Secret(AUTH_TOKEN),
+            auth_token=Secret(SANDBOX_TOKEN),
             twilio_url=listening.url,
         )
 
@@ -137,6 +137,9 @@ def test_callbacks_go_to_this_computer_only_where_twilio_is_on_it(settings):
         "status",
         "ftp://x.example/",
         "https://a_b.example/",
+        "http://[x",
+        "https://x.example:99999/",
+        "https://x.example/a b",
         "https://x.example/" + "x" * 4000,
     ],
 )

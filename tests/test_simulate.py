@@ -236,6 +236,7 @@ def test_get_carries_the_fields_in_the_address(serve, smsquest_here):
         ("--param", "novalue"),
         ("--expect", "("),
         ("--url", "ftp://example.com"),
+        ("--url", "http://[x"),
         (),
     ],
 )

@@ -14,7 +14,7 @@ from program import COMMAND
 from smsquest_cli.config import Secret, Settings
 from smsquest_cli.eventlog import Entry, open_log
 from smsquest_cli.events import Status
-from smsquest_cli.sandbox import ACCOUNT_SID, AUTH_TOKEN, NUMBER, PHONE, Sandbox
+from smsquest_cli.sandbox import ACCOUNT_SID, NUMBER, PHONE, SANDBOX_TOKEN, Sandbox
 from smsquest_cli.server import bind
 from smsquest_cli.twilio_api import TwilioGateway
 
@@ -54,13 +54,13 @@ def twilio(tmp_path):
             home=tmp_path,
             store="unused",
             account_sid=ACCOUNT_SID,
-            auth_token=Secret(AUTH_TOKEN),
+            auth_token=Secret(SANDBOX_TOKEN),
             twilio_url=listening.url,
         )
         with TwilioGateway(settings) as gateway:
             gateway.environment = {
                 "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
-                "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
+                "TWILIO_AUTH_TOKEN": SANDBOX_TOKEN,
                 "SMSQUEST_TWILIO_URL": listening.url,
             }
             yield gateway

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smsquest_cli.webhook_urls import described, owner_of, shown
+from smsquest_cli.webhook_urls import described, owner_of, shown, web_parts
 
 FLOW = "https://webhooks.twilio.com/v1/Accounts/AC1/Flows/FW1"
 
@@ -82,3 +82,22 @@ def test_any_text_may_stand_there(url):
     """Twilio checks little: whatever a number holds can be classified and shown."""
     assert owner_of(url).kind
     assert isinstance(described(url, "GET"), str)
+
+
+@given(st.text() | st.from_regex(r"\Ahttps?://\S*\Z"))
+def test_what_is_taken_for_a_url_can_be_called(url):
+    """Whatever any text is taken apart into has a host and a port that can be read."""
+    parts = web_parts(url)
+    if parts is not None:
+        assert parts.hostname
+        assert parts.port is None or 0 < parts.port < 65536
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "/sms", "sms", "ftp://x.example/", "http://", "http://[x", "http://x:0", "http://x:99999",
+     "http://x:y/", "http://x.example/a b", "http://x.example/\n", " http://x.example/"],
+)  # fmt: skip
+def test_what_is_no_url_on_the_web(url):
+    """Neither what is relative nor what cannot be called."""
+    assert web_parts(url) is None

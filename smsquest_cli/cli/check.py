@@ -29,7 +29,6 @@ def check(
     from smsquest_cli import console, forwarding, signing
     from smsquest_cli.check import check as checked
     from smsquest_cli.check import failed
-    from smsquest_cli.sandbox import AUTH_TOKEN
     from smsquest_cli.views.checks import show_results
 
     invocation: Invocation = ctx.obj
@@ -37,15 +36,11 @@ def check(
     url = forwarding.app_address(url, "URL", login=True)
     shown = signing.signable_url(url)
     settings = invocation.settings()
-    token = settings.auth_token
-    console.say(f"signing with {'TWILIO_AUTH_TOKEN' if token else 'the sandbox token (32 zeros)'}")
+    named = "TWILIO_AUTH_TOKEN" if settings.auth_token else "the sandbox token (32 zeros)"
+    console.say(f"signing with {named}")
     results = show_results(
         shown,
-        checked(
-            url,
-            token=token.reveal() if token else AUTH_TOKEN,
-            account_sid=settings.account_sid,
-        ),
+        checked(url, token=settings.signing_token, account_sid=settings.account_sid),
         console.stream_output(output),
     )
     if bad := failed(results):

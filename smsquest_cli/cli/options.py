@@ -47,7 +47,6 @@ ViaService = Annotated[
 
 MIN_PREFIX = 6
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)", re.ASCII)
-_WEB = re.compile(r"https?://[^\s/]", re.IGNORECASE)
 _UNITS: Mapping[str, float] = {"ms": 0.001, "s": 1, "": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -101,8 +100,10 @@ def parse_ago(text: str, option: str) -> datetime:
 
 def parse_addresses(texts: Sequence[str], option: str) -> tuple[str, ...]:
     """*texts* that are addresses on the web, each; raises `UsageError` (U6) for another."""
+    from smsquest_cli.webhook_urls import web_parts
+
     for text in texts:
-        if not _WEB.match(text):
+        if web_parts(text) is None:
             raise UsageError("U6", option=option, value=text, expected="an http or https address")
     return tuple(texts)
 

@@ -48,7 +48,6 @@ def replay(
     """
     from smsquest_cli import replaying, simulation
     from smsquest_cli.cli.account import Account
-    from smsquest_cli.sandbox import AUTH_TOKEN
     from smsquest_cli.views.replays import replay_view
 
     invocation: Invocation = ctx.obj
@@ -60,9 +59,8 @@ def replay(
         full = replaying.newest(log) if sid == "last" else resolve_sids(log, [sid])[0]
         found = replaying.recorded(log, full)
     request = replaying.edited(found.request, changes) if changes else found.request
-    token = settings.auth_token.reveal() if settings.auth_token else AUTH_TOKEN
     exchange = replaying.deliver(
-        found, replaying.addressed(found, request, token, run=account.run, to=to)
+        found, replaying.addressed(found, request, settings.signing_token, run=account.run, to=to)
     )
     view = replay_view(output)
     view.answered(exchange, is_status=found.is_status)

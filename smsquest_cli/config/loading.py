@@ -9,7 +9,6 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 from smsquest_cli.config.settings import LOOPBACK, Settings
 from smsquest_cli.config.sources import (
@@ -27,7 +26,7 @@ from smsquest_cli.config.sources import (
 )
 from smsquest_cli.credentials import Secret
 from smsquest_cli.problems import UsageError
-from smsquest_cli.webhook_urls import shown
+from smsquest_cli.webhook_urls import shown, web_parts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -246,20 +245,13 @@ def _origin(search: _Search, *, distrusted: Source | None) -> str | None:
         return None
     variable = VARIABLES["twilio_url"]
     expected = "an origin such as http://127.0.0.1:4010"
-    try:
-        parts = urlsplit(url.strip())
-        is_origin = bool(
-            parts.scheme in ("http", "https")
-            and parts.hostname
-            and parts.port != 0  # reading it raises where it is no number
-            and parts.path in ("", "/")
-            and not (parts.query or parts.fragment or parts.username)
-        )
-    except ValueError:
-        is_origin = False
-    if is_origin and distrusted and search.found["twilio_url"] == distrusted.where(variable):
-        is_origin = parts.hostname in LOOPBACK
+    parts = web_parts(url.strip())
+    if parts and (parts.path.strip("/") or parts.query or parts.fragment or parts.username):
+        parts = None
+    if parts and distrusted and search.found["twilio_url"] == distrusted.where(variable):
+        if parts.hostname not in LOOPBACK:
+            parts = None
         expected = "an origin on this computer; any other belongs into the environment"
-    if not is_origin:
+    if parts is None:
         raise UsageError("U6", option=variable, value=shown(url), expected=expected)
     return f"{parts.scheme}://{parts.netloc}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from smsquest_cli.config.sources import KEY, KEY_SECRET, SID, TOKEN, VARIABLES
-from smsquest_cli.credentials import RestCredentials, Secret, masked, misshapen
+from smsquest_cli.credentials import SANDBOX_TOKEN, RestCredentials, Secret, masked, misshapen
 from smsquest_cli.events import Problem
 from smsquest_cli.problems import CredentialsError
 
@@ -51,6 +51,11 @@ class Settings:
     def twilio_is_local(self) -> bool:
         """Whether "Twilio" is on this computer, and so can reach what only this computer can."""
         return self.twilio_url is not None and urlsplit(self.twilio_url).hostname in LOOPBACK
+
+    @property
+    def signing_token(self) -> str:
+        """What a pretend Twilio signs with: the auth token, else the sandbox's public one."""
+        return self.auth_token.reveal() if self.auth_token else SANDBOX_TOKEN
 
     @property
     def can_verify(self) -> bool:

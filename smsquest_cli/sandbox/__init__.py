@@ -12,19 +12,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from smsquest_cli import wire
-from smsquest_cli.sandbox.account import (
-    ACCOUNT_SID,
-    AUTH_TOKEN,
-    NUMBER,
-    PHONE,
-    Account,
-    Kind,
-)
+from smsquest_cli.credentials import SANDBOX_TOKEN
+from smsquest_cli.sandbox.account import ACCOUNT_SID, NUMBER, PHONE, Account, Kind
 from smsquest_cli.sandbox.carrier import Carrier
 from smsquest_cli.sandbox.courier import Courier, Deliver, to_wsgi
 from smsquest_cli.sandbox.exchanges import Exchange, SentMessage
 from smsquest_cli.sandbox.faults import Faults
-from smsquest_cli.sandbox.scenario import PACES, SCENARIOS, Pace, Scenario
+from smsquest_cli.sandbox.scenario import Pace, Scenario
 from smsquest_cli.sandbox.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -33,7 +27,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
 __all__ = [
-    "ACCOUNT_SID", "AUTH_TOKEN", "NUMBER", "PACES", "PHONE", "SCENARIOS",
+    "ACCOUNT_SID", "NUMBER", "PHONE", "SANDBOX_TOKEN",
     "Account", "Carrier", "Exchange", "Pace", "Sandbox", "Scenario", "SentMessage", "to_wsgi",
 ]  # fmt: skip
 
@@ -51,7 +45,7 @@ class Sandbox:
     def __init__(  # noqa: PLR0913  # each has a good default
         self,
         *,
-        auth_token: str = AUTH_TOKEN,
+        auth_token: str = SANDBOX_TOKEN,
         account_sid: str = ACCOUNT_SID,
         number: str | None = NUMBER,
         webhook_url: str = "",

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from smsquest_cli.credentials import SANDBOX_TOKEN
 from smsquest_cli.sandbox.resources import (
     Address,
     Alert,
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ACCOUNT_SID: Final = "AC" + "0" * 32
-AUTH_TOKEN: Final = "0" * 32  # public on purpose: it guards nothing but a pretend account
 NUMBER: Final = "+12025550100"
 PHONE: Final = "+12025550143"
 MAX_MESSAGES: Final = 10_000  # the oldest are forgotten: a sandbox may run for weeks
@@ -98,7 +98,7 @@ class Account:
     def __init__(
         self,
         *,
-        auth_token: str = AUTH_TOKEN,
+        auth_token: str = SANDBOX_TOKEN,
         sid: str = ACCOUNT_SID,
         number: str | None = NUMBER,
         webhook_url: str = "",

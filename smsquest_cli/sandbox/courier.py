@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urljoin, urlsplit
 
 from smsquest_cli import signing
 from smsquest_cli.sandbox.cookies import Cookies
+from smsquest_cli.webhook_urls import web_parts
 from smsquest_cli.wire import Answer, ExchangeError, Request, call_wsgi, is_here
 
 if TYPE_CHECKING:
@@ -270,12 +271,9 @@ class _Journey:
 
 def called_url(configured: str) -> str:
     """The URL that is really called for a *configured* one; raises `ValueError` if none can be."""
-    parts = urlsplit(configured)
-    if parts.scheme not in ("http", "https") or not parts.hostname or not parts.netloc.isascii():
+    parts = web_parts(configured)
+    if parts is None or not parts.netloc.isascii():
         raise ValueError(f"not an absolute http(s) URL: {configured}")
-    _ = parts.port  # raises where it is no number
-    if any(character <= " " for character in configured):
-        raise ValueError(f"blanks in the URL: {configured}")
     return quote(signing.signable_url(configured), safe=PRINTABLE)
 
 

@@ -13,7 +13,7 @@ from smsquest_cli import console
 from smsquest_cli.eventlog import log_file, open_log
 from smsquest_cli.messages import SMS
 from smsquest_cli.problems import UsageError
-from smsquest_cli.serving.entrances import SANDBOX_TOKEN, Entrance, SandboxEntrance
+from smsquest_cli.serving.entrances import Entrance, SandboxEntrance
 from smsquest_cli.serving.session import Answers, Goal, Place, Session
 from smsquest_cli.webhooks import Receiver, RuleAnswerer
 
@@ -156,10 +156,8 @@ def _forwarder(settings: Settings, options: ServeOptions) -> Forwarder | None:
         return None
     from smsquest_cli.forwarding import Forwarder
 
-    token = None
-    if options.resign:
-        # What the app checks with: the sandbox signs with the same.
-        token = settings.auth_token.reveal() if settings.auth_token else SANDBOX_TOKEN
+    # What the app checks with: the sandbox signs with the same.
+    token = settings.signing_token if options.resign else None
     return Forwarder(options.forward_to, status_to=options.forward_status, resign_with=token)
 
 

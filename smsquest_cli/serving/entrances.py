@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from smsquest_cli import console
+from smsquest_cli.credentials import SANDBOX_TOKEN
 from smsquest_cli.eventlog import Entry
 from smsquest_cli.events import Problem, Ready
 from smsquest_cli.messages import SMS, STATUS
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from smsquest_cli.events import Event, SandboxAccount
     from smsquest_cli.forwarding import Forwarder
 
-SANDBOX_TOKEN: Final = "0" * 32  # public on purpose: what signs where there is no account
 API_THREADS: Final = 24  # an app may call the API from inside its webhook
 
 
@@ -78,7 +78,7 @@ class Entrance:
         settings = self._settings
         if not settings.can_verify:
             return Trust(
-                verifier=Verifier(SANDBOX_TOKEN),
+                verifier=Verifier(settings.signing_token),
                 account_sid=None,
                 words="checked with the sandbox token (no TWILIO_AUTH_TOKEN is set)",
             )
@@ -161,11 +161,11 @@ class SandboxEntrance(Entrance):
     def _trust(self) -> Trust:
         from smsquest_cli.sandbox import ACCOUNT_SID
 
-        token = self._settings.auth_token
+        named = "TWILIO_AUTH_TOKEN" if self._settings.auth_token else "the sandbox token"
         return Trust(
-            verifier=Verifier(token.reveal() if token else SANDBOX_TOKEN),
+            verifier=Verifier(self._settings.signing_token),
             account_sid=ACCOUNT_SID,
-            words="checked with " + ("TWILIO_AUTH_TOKEN" if token else "the sandbox token"),
+            words=f"checked with {named}",
         )
 
     def prepare(self) -> None:
@@ -182,10 +182,9 @@ class SandboxEntrance(Entrance):
         from smsquest_cli.server import bind, later
 
         super().open(undone, local_url, moved)
-        token = self._settings.auth_token
         sandbox = undone.enter_context(
             Sandbox(
-                auth_token=token.reveal() if token else SANDBOX_TOKEN,
+                auth_token=self._settings.signing_token,
                 webhook_url=self.base_url + SMS,
                 pace="real",
             )
@@ -201,7 +200,7 @@ class SandboxEntrance(Entrance):
             account_sid=sandbox.account.sid,
             number=number.phone_number,
             phone=PHONE,
-            auth_token=None if token else SANDBOX_TOKEN,
+            auth_token=None if self._settings.auth_token else SANDBOX_TOKEN,
         )
 
     def header(self) -> Header:

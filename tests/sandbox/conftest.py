@@ -6,7 +6,7 @@ import pytest
 from apps import URL, App, sdk
 from pretend_twilio import served
 
-from smsquest_cli.sandbox import ACCOUNT_SID, AUTH_TOKEN, Sandbox, to_wsgi
+from smsquest_cli.sandbox import ACCOUNT_SID, SANDBOX_TOKEN, Sandbox, to_wsgi
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def origin(sandbox):
 
 @pytest.fixture
 def twilio(origin):
-    with sdk(origin, ACCOUNT_SID, AUTH_TOKEN) as client:
+    with sdk(origin, ACCOUNT_SID, SANDBOX_TOKEN) as client:
         yield client
 
 

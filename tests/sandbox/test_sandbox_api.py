@@ -12,9 +12,9 @@ from twilio.base.exceptions import TwilioException
 
 from smsquest_cli.sandbox import (
     ACCOUNT_SID,
-    AUTH_TOKEN,
     NUMBER,
     PHONE,
+    SANDBOX_TOKEN,
     Exchange,
     Sandbox,
     SentMessage,
@@ -28,11 +28,11 @@ ROOT = f"/2010-04-01/Accounts/{ACCOUNT_SID}"
     ("auth", "message"),
     [
         (None, "Authentication Error - No credentials provided"),
-        ((f" {ACCOUNT_SID}", AUTH_TOKEN), "Authentication Error - invalid username"),
+        ((f" {ACCOUNT_SID}", SANDBOX_TOKEN), "Authentication Error - invalid username"),
         ((ACCOUNT_SID, "wrong"), "Authenticate"),
         ((ACCOUNT_SID, ""), "Authenticate"),
-        (("AC" + "1" * 32, AUTH_TOKEN), "Authenticate"),
-        (("SK" + "1" * 32, AUTH_TOKEN), "Authenticate"),
+        (("AC" + "1" * 32, SANDBOX_TOKEN), "Authenticate"),
+        (("SK" + "1" * 32, SANDBOX_TOKEN), "Authenticate"),
     ],
 )
 def test_wrong_credentials_are_refused(origin, auth, message):
@@ -50,7 +50,7 @@ def test_another_account_is_not_ours_to_read(origin, sid, resource):
     """The account in the path must be the one of the credentials."""
     path = f"/2010-04-01/Accounts/{sid}{resource}"
 
-    answer = requests.get(origin + path, auth=(ACCOUNT_SID, AUTH_TOKEN), timeout=5)
+    answer = requests.get(origin + path, auth=(ACCOUNT_SID, SANDBOX_TOKEN), timeout=5)
 
     assert answer.json()["code"] == 20003
 
@@ -75,7 +75,7 @@ def test_the_sandbox_takes_the_developers_own_token():
     with Sandbox(auth_token="secret-of-mine") as sandbox, served(sandbox.app) as origin:
         with sdk(origin, ACCOUNT_SID, "secret-of-mine") as twilio:
             assert twilio.incoming_phone_numbers.list()
-        with sdk(origin, ACCOUNT_SID, AUTH_TOKEN) as twilio:
+        with sdk(origin, ACCOUNT_SID, SANDBOX_TOKEN) as twilio:
             assert refused(twilio.api.accounts(ACCOUNT_SID).fetch)[0] == 401
     assert "secret-of-mine" not in repr(sandbox.account)
 
@@ -85,7 +85,7 @@ def test_test_credentials_pretend_only():
     with (
         Sandbox(kind="test", number=None) as sandbox,
         served(sandbox.app) as origin,
-        sdk(origin, ACCOUNT_SID, AUTH_TOKEN) as twilio,
+        sdk(origin, ACCOUNT_SID, SANDBOX_TOKEN) as twilio,
     ):
         sent = send(twilio, from_="+15005550006")
         codes = {
@@ -119,7 +119,10 @@ def test_test_credentials_pretend_only():
 def test_no_web_page_gets_in(origin, headers):
     """A page in a browser is refused before its credentials are looked at."""
     answer = requests.post(
-        f"{origin}{ROOT}/Messages.json", headers=headers, auth=(ACCOUNT_SID, AUTH_TOKEN), timeout=5
+        f"{origin}{ROOT}/Messages.json",
+        headers=headers,
+        auth=(ACCOUNT_SID, SANDBOX_TOKEN),
+        timeout=5,
     )
 
     assert answer.status_code == 403
@@ -132,7 +135,7 @@ def test_every_name_of_this_computer_is_served(origin, host):
     answer = requests.get(
         f"{origin}{ROOT}/Messages.json",
         headers={"Host": host},
-        auth=(ACCOUNT_SID, AUTH_TOKEN),
+        auth=(ACCOUNT_SID, SANDBOX_TOKEN),
         timeout=5,
     )
 
@@ -151,7 +154,7 @@ def test_every_name_of_this_computer_is_served(origin, host):
 )
 def test_what_is_not_there(origin, method, path, status, code):
     """Unknown resources and methods get Twilio's errors."""
-    answer = requests.request(method, origin + path, auth=(ACCOUNT_SID, AUTH_TOKEN), timeout=5)
+    answer = requests.request(method, origin + path, auth=(ACCOUNT_SID, SANDBOX_TOKEN), timeout=5)
 
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert answer.json()["message"] in (
@@ -165,7 +168,7 @@ def test_a_body_that_is_too_large_is_refused(origin):
     answer = requests.post(
         f"{origin}{ROOT}/Messages.json",
         data={"Body": "x" * (1 << 20) + "x"},
-        auth=(ACCOUNT_SID, AUTH_TOKEN),
+        auth=(ACCOUNT_SID, SANDBOX_TOKEN),
         timeout=5,
     )
 
@@ -178,7 +181,7 @@ def test_a_date_that_is_none_is_refused(sandbox, origin, path):
     sandbox.account.add_alert(11200, "x", "SM1")
     sandbox.play("hi")
 
-    answer = requests.get(origin + path, auth=(ACCOUNT_SID, AUTH_TOKEN), timeout=5)
+    answer = requests.get(origin + path, auth=(ACCOUNT_SID, SANDBOX_TOKEN), timeout=5)
 
     assert (answer.status_code, answer.json()["code"]) == (400, 20001)
 

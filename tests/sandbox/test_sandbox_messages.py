@@ -11,9 +11,9 @@ from pretend_twilio import served
 
 from smsquest_cli.sandbox import (
     ACCOUNT_SID,
-    AUTH_TOKEN,
     NUMBER,
     PHONE,
+    SANDBOX_TOKEN,
     Pace,
     Sandbox,
 )
@@ -88,7 +88,7 @@ def test_the_error_is_twilios_json(origin):
     answer = requests.post(
         f"{origin}{ROOT}/Messages.json",
         data={"From": NUMBER, "To": "+1", "Body": "x"},
-        auth=(ACCOUNT_SID, AUTH_TOKEN),
+        auth=(ACCOUNT_SID, SANDBOX_TOKEN),
         timeout=5,
     )
 
@@ -146,7 +146,7 @@ def test_a_mere_date_means_all_of_the_day(sandbox, twilio, origin, sign, days):
     answer = requests.get(
         f"{origin}{ROOT}/Messages.json",
         params={f"DateSent{sign}": f"{day}"},
-        auth=(ACCOUNT_SID, AUTH_TOKEN),
+        auth=(ACCOUNT_SID, SANDBOX_TOKEN),
         timeout=5,
     )
 
@@ -190,7 +190,7 @@ def test_media_belong_to_a_message(twilio, origin):
     fetched = twilio.messages(sent.sid).media(first.sid).fetch()
     content = requests.get(
         origin + fetched.uri.removesuffix(".json"),
-        auth=(ACCOUNT_SID, AUTH_TOKEN),
+        auth=(ACCOUNT_SID, SANDBOX_TOKEN),
         allow_redirects=False,
         timeout=5,
     )
@@ -329,7 +329,7 @@ def test_a_trial_account_sends_to_verified_numbers_only():
     with (
         Sandbox(kind="trial") as sandbox,
         served(sandbox.app) as origin,
-        sdk(origin, ACCOUNT_SID, AUTH_TOKEN) as twilio,
+        sdk(origin, ACCOUNT_SID, SANDBOX_TOKEN) as twilio,
     ):
         message = send(twilio)
         status, code, words = refused(send, twilio, to="+12025550155")

@@ -10,8 +10,8 @@ from apps import refused
 
 from smsquest_cli.sandbox import (
     ACCOUNT_SID,
-    AUTH_TOKEN,
     NUMBER,
+    SANDBOX_TOKEN,
 )
 
 ROOT = f"/2010-04-01/Accounts/{ACCOUNT_SID}"
@@ -110,7 +110,7 @@ def test_a_bad_page_token_is_refused(origin):
     """An invented page token is no page (21481)."""
     url = f"{origin}{ROOT}/IncomingPhoneNumbers.json?PageToken=PAx"
 
-    answer = requests.get(url, auth=(ACCOUNT_SID, AUTH_TOKEN), timeout=5)
+    answer = requests.get(url, auth=(ACCOUNT_SID, SANDBOX_TOKEN), timeout=5)
 
     assert (answer.status_code, answer.json()["code"]) == (400, 21481)
 
@@ -207,7 +207,7 @@ def test_services_are_listed_page_by_page(sandbox, twilio):
 def test_v1_pages_stay_on_the_origin(origin):
     """`meta` has the keys of Twilio's v1 lists."""
     answer = requests.get(
-        f"{origin}/v1/Services?PageSize=1", auth=(ACCOUNT_SID, AUTH_TOKEN), timeout=5
+        f"{origin}/v1/Services?PageSize=1", auth=(ACCOUNT_SID, SANDBOX_TOKEN), timeout=5
     )
 
     assert answer.json()["meta"] == {
