@@ -222,9 +222,7 @@ def show_error(error: SmsquestError, *, output: str | None) -> None:
 
         from smsquest_cli import events
 
-        record = events.Problem(
-            ts=datetime.now(UTC), id=error.id, severity=error.severity, line=error.line
-        )
+        record = events.Problem.told_by(error, at=datetime.now(UTC), severity=error.severity)
         with suppress(ReaderGoneError):  # an error has its exit code, whoever reads
             print_json(events.to_record(record))
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
+    from smsquest_cli.problems import SmsquestError
+
     _Names = tuple[str, ...]
 
 VERSION: Final = 1
@@ -183,6 +185,11 @@ class Problem:
             sid=about,
         )
 
+    @classmethod
+    def told_by(cls, error: SmsquestError, *, at: datetime, severity: str = "warning") -> Problem:
+        """What *error* says; one that ended nothing is a warning."""
+        return cls(ts=at, id=error.id, severity=severity, line=error.line)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageState:
@@ -202,6 +209,16 @@ class MessageState:
     error: str | None = None
     in_reply_to: str | None = None
     source: str = "callback"  # or poll
+
+    @property
+    def is_inbound(self) -> bool:
+        """Whether a phone sent it to us."""
+        return self.direction == "inbound"
+
+    @property
+    def peer(self) -> str:
+        """The other side: whoever sent an inbound message, or receives another; may be empty."""
+        return (self.from_ if self.is_inbound else self.to) or ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

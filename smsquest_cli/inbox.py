@@ -208,8 +208,7 @@ class Inbox:
             row = replace(row, at=min(row.at, event.ts))
         if not row.peer and event.to:
             row = replace(row, peer=event.to)
-        delivery = row.delivery.advance(event.status, at=event.ts, error_code=event.error_code)
-        self._deliver(key, row, delivery)
+        self._deliver(key, row, row.delivery.told(event))
 
     def _state(self, event: MessageState) -> None:
         """What ``send`` or Twilio's API tells; it brings the text as well."""
@@ -223,12 +222,8 @@ class Inbox:
             split = segment(event.body)
             row = replace(row, body=event.body, segments=split.segments, encoding=split.encoding)
         if not row.peer:
-            row = replace(row, peer=_peer(event))
-        delivery = row.delivery
-        for step in event.history:
-            delivery = delivery.advance(step.status, at=step.ts)
-        delivery = delivery.advance(event.status, at=event.ts, error_code=event.error_code)
-        self._deliver(key, row, delivery)
+            row = replace(row, peer=event.peer)
+        self._deliver(key, row, row.delivery.told(event))
 
     def _deliver(self, key: int, row: Row, delivery: Delivery) -> None:
         before, after = row.delivery.current in FAILURE, delivery.current in FAILURE
@@ -280,7 +275,7 @@ class Inbox:
 
     def _unheard_of(self, event: Status | MessageState, *, known: bool) -> int:
         """A new row for a message that is no reply of ours; *known* if it was counted before."""
-        inbound = isinstance(event, MessageState) and event.direction.startswith("inbound")
+        inbound = isinstance(event, MessageState) and event.is_inbound
         if not known and inbound:
             self.totals.inbound += 1
         elif not known:
@@ -289,7 +284,7 @@ class Inbox:
             Row(
                 direction="in" if inbound else "out",
                 at=event.ts,
-                peer=_peer(event),
+                peer=event.peer if isinstance(event, MessageState) else event.to or "",
                 sid=event.sid,
                 in_reply_to=event.in_reply_to,
             )
@@ -337,9 +332,3 @@ def _with_text(row: Row, message: OutgoingMessage, peer: str) -> Row:
         segments=split.segments,
         encoding=split.encoding,
     )
-
-
-def _peer(event: Status | MessageState) -> str:
-    """The other side: whoever sent an inbound message, or received an outbound one."""
-    inbound = isinstance(event, MessageState) and event.direction.startswith("inbound")
-    return (event.from_ if inbound else event.to) or ""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 # Default keywords of Twilio's opt-out handling on long codes; a single word, any case.
-OPT_OUT_KEYWORDS: Final[Mapping[str, str]] = {
+_OPT_OUT_KEYWORDS: Final[Mapping[str, str]] = {
     **dict.fromkeys(
         ("STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"), "STOP"
     ),
@@ -58,6 +58,11 @@ def normalised(typed: str) -> str:
 def without_separators(text: str) -> str:
     """*text* without what people put between the digits of a phone number."""
     return _SEPARATORS.sub("", text)
+
+
+def opt_out_of(body: str) -> str | None:
+    """STOP, START or HELP where *body* is a word that Twilio takes for that, else None."""
+    return _OPT_OUT_KEYWORDS.get(body.strip().upper())
 
 
 class MalformedWebhookError(ValueError):
@@ -110,7 +115,7 @@ class Message:
                 for index in range(count)
                 if (url := form.get(f"MediaUrl{index}"))
             ),
-            opt_out=form.get("OptOutType") or OPT_OUT_KEYWORDS.get(body.strip().upper()),
+            opt_out=form.get("OptOutType") or opt_out_of(body),
             error_code=_number(form.get("ErrorCode")),
             error_url=form.get("ErrorUrl"),
             parameters=form,

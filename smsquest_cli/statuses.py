@@ -12,11 +12,13 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from smsquest_cli.events import Step
+from smsquest_cli.events import MessageState, Step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
+
+    from smsquest_cli.events import Status
 
 SUCCESS: Final = frozenset({"delivered", "read"})
 FAILURE: Final = frozenset({"failed", "undelivered", "canceled"})
@@ -74,6 +76,13 @@ class Delivery:
         if error_code is None or not self._outranked(status, error_code):
             return delivery
         return replace(delivery, error_code=error_code, failed_as=status)
+
+    def told(self, event: Status | MessageState) -> Delivery:
+        """The delivery after all that *event* says of it."""
+        delivery = self
+        for step in event.history if isinstance(event, MessageState) else ():
+            delivery = delivery.advance(step.status, at=step.ts)
+        return delivery.advance(event.status, at=event.ts, error_code=event.error_code)
 
     def _with(self, status: str, at: datetime) -> Delivery:
         steps = [*self.steps]

@@ -7,7 +7,6 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from types import SimpleNamespace
 
 import pytest
 
@@ -16,6 +15,7 @@ from smsquest_cli.delivery_watch.poll import LIST_LIMIT, state_of
 from smsquest_cli.eventlog import Entry, open_log
 from smsquest_cli.events import MessageState, Problem, Reply, Status
 from smsquest_cli.problems import CredentialsError, ExpectationError, TwilioRefusedError
+from smsquest_cli.twilio_api import SentMessage
 
 NUMBER, PHONE = "+12025550100", "+12025550143"
 SID, OTHER = "SM" + "a" * 32, "SM" + "b" * 32
@@ -34,7 +34,7 @@ def callback(status, *, sid=SID, ago=0.0, code=None):
 def sent_message(status, *, sid=SID, ago=0.0, code=None, direction="outbound-api"):
     """A message as the gateway gives it."""
     at = now() - timedelta(seconds=ago)
-    return SimpleNamespace(
+    return SentMessage(
         sid=sid,
         direction=direction,
         from_=NUMBER,
@@ -484,9 +484,13 @@ def test_what_twilios_dates_tell():
     ticks = count()
     at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     created, sent, updated = (at + timedelta(seconds=next(ticks)) for _ in range(3))
-    message = sent_message("delivered")
-    message.created, message.sent, message.updated = created, sent, updated
-    message.service_sid = "MG" + "1" * 32
+    message = replace(
+        sent_message("delivered"),
+        created=created,
+        sent=sent,
+        updated=updated,
+        service_sid="MG" + "1" * 32,
+    )
 
     state = state_of(message, at=at + RECENT)
 

@@ -168,10 +168,7 @@ def _twilio(account: Account, source: str) -> TwilioGateway | None:
         if err.id != "C1":
             from smsquest_cli import console, events
 
-            now = datetime.now(UTC)
-            console.show_problem(
-                events.Problem(ts=now, id=err.id, severity="warning", line=err.line)
-            )
+            console.show_problem(events.Problem.told_by(err, at=datetime.now(UTC)))
         return None
 
 

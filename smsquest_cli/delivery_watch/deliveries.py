@@ -19,7 +19,6 @@ KEEP: Final = 50_000  # messages that are final and older than so many others ar
 
 CALLBACK: Final = "callback"
 POLL: Final = "poll"
-INBOUND: Final = "inbound"
 
 
 @dataclass(slots=True)
@@ -133,7 +132,7 @@ def _take(message: _Message, event: Inbound | Status | MessageState) -> None:
     message.from_ = message.from_ or event.from_
     message.to = message.to or event.to
     if isinstance(event, Inbound):
-        message.direction, message.body = INBOUND, event.body
+        message.direction, message.body = "inbound", event.body
         message.delivery = message.delivery.advance("received", at=event.ts)
         message.told_by_callback.add("received")
         return
@@ -141,10 +140,6 @@ def _take(message: _Message, event: Inbound | Status | MessageState) -> None:
     if isinstance(event, MessageState):
         message.direction = message.direction or event.direction
         message.body = event.body if message.body is None else message.body
-        for step in event.history:
-            message.delivery = message.delivery.advance(step.status, at=step.ts)
-    message.delivery = message.delivery.advance(
-        event.status, at=event.ts, error_code=event.error_code
-    )
+    message.delivery = message.delivery.told(event)
     if isinstance(event, Status) or event.source == CALLBACK:
         message.told_by_callback.add(event.status)

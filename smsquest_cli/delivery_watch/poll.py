@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from smsquest_cli.delivery_watch.agenda import LISTING, Agenda, Inquiry
-from smsquest_cli.delivery_watch.deliveries import INBOUND, POLL
+from smsquest_cli.delivery_watch.deliveries import POLL
 from smsquest_cli.events import MessageState, Step
 from smsquest_cli.problems import CredentialsError, TwilioRefusedError
 from smsquest_cli.statuses import FINAL
@@ -42,7 +42,7 @@ class Selection:
         """Whether the message of *state* is one of them."""
         if self.sids:
             return state.sid in self.sids
-        if state.direction == INBOUND:
+        if state.is_inbound:
             return False
         return self.number is None or self.number in (state.from_, state.to)
 
@@ -178,7 +178,7 @@ def state_of(
     """
     steps = []
     updated = min(message.updated or at, at)
-    if known_since is None and message.direction != INBOUND and message.created is not None:
+    if known_since is None and not message.is_inbound and message.created is not None:
         if message.status not in BEGINNINGS:
             steps.append(Step("accepted" if message.service_sid else "queued", message.created))
         if message.sent is not None and message.status in ("delivered", "undelivered", "read"):

@@ -12,7 +12,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Final, Literal
 
 from smsquest_cli.credentials import masked
-from smsquest_cli.delivery_watch.deliveries import INBOUND, KEEP, Deliveries
+from smsquest_cli.delivery_watch.deliveries import KEEP, Deliveries
 from smsquest_cli.delivery_watch.poll import PATIENCE, DeliveryPoll, Selection, state_of
 from smsquest_cli.eventlog import Stored
 from smsquest_cli.events import MessageState, Problem
@@ -150,7 +150,7 @@ class DeliveryWatch:
 
     def _lacks_callback(self, state: MessageState, at: datetime) -> bool:
         """Whether a callback about the message should have come here by now, and did not."""
-        if self._poll is None or self._log is None or state.direction == INBOUND:
+        if self._poll is None or self._log is None or state.is_inbound:
             return False
         if self._deliveries.called_back(state.sid) or (state.final and not self._status_url):
             return False
@@ -248,7 +248,7 @@ class DeliveryWatch:
         if self._log is None and self._poll is not None and self._poll.outage is None:
             raise err
         if self._first(err.id):
-            self._show([Problem(ts=self._now(), id=err.id, severity="warning", line=err.line)])
+            self._show([Problem.told_by(err, at=self._now())])
 
     # The end
 

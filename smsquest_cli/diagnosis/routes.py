@@ -96,10 +96,7 @@ class Route:
 
     def problems(self, *, at: datetime) -> tuple[Problem, ...]:
         """What should be known before the number is pointed here, and stops nobody."""
-        found = [
-            Problem(ts=at, id=error.id, severity="warning", line=error.line)
-            for error in self.unknown
-        ]
+        found = [Problem.told_by(error, at=at) for error in self.unknown]
         if self.region not in (None, HOME_REGION):
             found.append(Problem.of("N12", at=at, region=self.region))
         if self.application is not None and self.service is None:

@@ -44,7 +44,7 @@ class Known:
 
     def _status(self, event: Status) -> Event:
         before = self.delivery
-        after = before.advance(event.status, at=event.ts, error_code=event.error_code)
+        after = before.told(event)
         duplicate = event.status in self.called_back
         self._numbers(event.from_, event.to)
         self.in_reply_to = self.in_reply_to or event.in_reply_to
@@ -63,11 +63,7 @@ class Known:
     def _state(self, event: MessageState) -> None:
         self._numbers(event.from_, event.to)
         self.in_reply_to = self.in_reply_to or event.in_reply_to
-        for step in event.history:
-            self.delivery = self.delivery.advance(step.status, at=step.ts)
-        self.delivery = self.delivery.advance(
-            event.status, at=event.ts, error_code=event.error_code
-        )
+        self.delivery = self.delivery.told(event)
 
     def _numbers(self, sender: str | None, recipient: str | None) -> None:
         self.sender = self.sender or sender

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from smsquest_cli.messages import OPT_OUT_KEYWORDS, Media
+from smsquest_cli.messages import Media, opt_out_of
 from smsquest_cli.problems import NumberError, UsageError
 from smsquest_cli.sandbox.delivery import (
     ALL_CALLBACKS,
@@ -106,7 +106,7 @@ class Carrier:
             found = Finding("N5", values, None)
             return Exchange(sid=None, from_=from_, to=to, body=body, findings=(found,))
         message = self._inbound(from_, to, body, media, number, parameters or {})
-        keyword = OPT_OUT_KEYWORDS.get(body.strip().upper())
+        keyword = opt_out_of(body)
         confirmation = self._confirm(keyword, message, pace or self.pace) if keyword else None
         findings = [Finding("D8", {"number": from_}, None)] if keyword == "STOP" else []
         if route.taken_by and not url:

@@ -18,7 +18,7 @@ from smsquest_cli.diagnosis import (
     route_of,
 )
 from smsquest_cli.journal import Journal
-from smsquest_cli.messages import OPT_OUT_KEYWORDS, SMS, STATUS
+from smsquest_cli.messages import SMS, STATUS, opt_out_of
 from smsquest_cli.patience import unless_quick
 from smsquest_cli.pointing import Manner, Pointing, pointed_at
 from smsquest_cli.problems import (
@@ -179,7 +179,7 @@ class NumberEntrance(Entrance):
         if self._backfill is None:
             return
         for message in reversed(self._gateway.messages(to=self.number, since=self._backfill)):
-            if message.direction != "inbound" or self._log.sids(message.sid):
+            if not message.is_inbound or self._log.sids(message.sid):
                 continue
             self.record(
                 events.Inbound(
@@ -192,7 +192,7 @@ class NumberEntrance(Entrance):
                     segments=message.segments or 1,
                     encoding=segment(message.body).encoding,
                     signature="unchecked",
-                    opt_out=OPT_OUT_KEYWORDS.get(message.body.strip().upper()),
+                    opt_out=opt_out_of(message.body),
                     missed=True,
                 )
             )
@@ -277,7 +277,7 @@ class NumberEntrance(Entrance):
         """In the watcher's thread: record it, which wakes the session, and queue what is to do."""
         at = datetime.now(UTC)
         if (why := change.problem) is not None:
-            self.record(events.Problem(ts=at, id=why.id, severity="warning", line=why.line))
+            self.record(events.Problem.told_by(why, at=at))
             return
         self._changes.put(change)
         if change.state == "down":
@@ -299,10 +299,7 @@ class NumberEntrance(Entrance):
                 self._pointing.repoint(url + SMS)
             except (TwilioRefusedError, NumberError, CredentialsError) as err:  # or not yet
                 if self.retry_after is None:  # said once, not at every try
-                    now = datetime.now(UTC)
-                    self.record(
-                        events.Problem(ts=now, id=err.id, severity="warning", line=err.line)
-                    )
+                    self.record(events.Problem.told_by(err, at=datetime.now(UTC)))
                 self.retry_after = RETRY_SECONDS
                 return
         self._moved_to = self.retry_after = None

@@ -65,7 +65,7 @@ class Unheard:
         return Problem.of("N7", at=self._now(), sid=missing.sid, time=time)
 
     def _is_missing(self, message: SentMessage) -> bool:
-        if message.direction != "inbound" or message.created is None:
+        if not message.is_inbound or message.created is None:
             return False
         at = message.created + self._ahead
         return (

@@ -131,6 +131,11 @@ class SentMessage:
     sent: datetime | None = None
     updated: datetime | None = None
 
+    @property
+    def is_inbound(self) -> bool:
+        """Whether a phone sent it to the account."""
+        return self.direction == "inbound"
+
     @classmethod
     def of(cls, found: Any) -> SentMessage:  # noqa: ANN401
         """The value of a ``Message``."""

@@ -128,14 +128,12 @@ def _inbound(event: Inbound) -> list[str]:
 
 
 def _state(event: MessageState) -> str:
-    inbound = event.direction.startswith("inbound")
-    peer = (event.from_ if inbound else event.to) or ""
     body = _quoted(event.body, 0) if event.body is not None else ""
     status = event.status
     if event.error_code:
         status += f" {event.error_code} {event.error or short(event.error_code)}"
     mark = BAD if event.status in FAILURE else NEWS
-    return _about(mark, event.sid, peer, status, _way(event.history), body)
+    return _about(mark, event.sid, event.peer, status, _way(event.history), body)
 
 
 def _way(steps: Sequence[Step]) -> str:
