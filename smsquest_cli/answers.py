@@ -100,7 +100,7 @@ def causes(request: Request, answer: Answer, *, public_url: str | None = None) -
             "A4", {"method": method, "path": path, "allow": allow, "decorator": decorator}, 11200
         )
     elif status < 500 and _HOST.search(text):  # noqa: PLR2004
-        yield Finding("A6", {"host": _host(request, parts)}, 11200)
+        yield Finding("A6", {"host": request.header("Host") or request.host}, 11200)
     elif status < 500 and (_CSRF.search(text) or status == 419):  # noqa: PLR2004 - Laravel's own
         yield Finding("A5", {"path": path}, 11200)
     elif public_url and status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
@@ -128,8 +128,7 @@ def _failed(request: Request, answer: Answer, *, forwarded: bool) -> Finding:
 
 def message_sid(request: Request) -> str | None:
     """The message that a webhook is about, from its form or its query."""
-    query = urlsplit(request.url).query
-    fields = dict([*form_pairs(query), *form_pairs(request.body)])
+    fields = request.fields
     return fields.get("MessageSid") or fields.get("SmsSid") or None
 
 
@@ -204,7 +203,7 @@ def _signature_refused(
 
     Another path or query is certain; whether it believes the headers of the proxy is not seen.
     """
-    public, local = urlsplit(public_url), _host(request, parts)
+    public, local = urlsplit(public_url), request.header("Host") or request.host
     registered = public_url.partition("?")[0]
     found = []
     if public.path != parts.path:
@@ -233,7 +232,3 @@ def _cure(answer: Answer) -> str:
         if server.startswith(maker):
             return cure
     return "Flask: app.wsgi_app = ProxyFix(app.wsgi_app, x_proto=1, x_host=1)"
-
-
-def _host(request: Request, parts: SplitResult) -> str:
-    return request.header("Host") or parts.netloc.rpartition("@")[2]

@@ -13,7 +13,6 @@ from urllib.parse import quote_plus
 from smsquest_cli import signing, wire
 from smsquest_cli.answers import excerpt
 from smsquest_cli.credentials import SANDBOX_TOKEN
-from smsquest_cli.messages import form_pairs
 from smsquest_cli.presence import address_of
 from smsquest_cli.problems import catalogue
 from smsquest_cli.sandbox import ACCOUNT_SID, NUMBER, Sandbox
@@ -253,7 +252,7 @@ def _statuses(bench: Bench) -> Verdict:
         found += [
             (request, answer)
             for request, answer in bench.sent[position:]
-            if b"MessageStatus=" in request.body or "MessageStatus=" in request.url
+            if "MessageStatus" in request.fields
         ]
     if not found:
         return Verdict("skipped", "the replies ask for none (action, statusCallback)")
@@ -389,8 +388,7 @@ def _with_another_body(request: Request) -> Request:
 
 def _from_a_stranger(request: Request) -> Request:
     account, token = STRANGER
-    fields = dict(form_pairs(request.body or request.url.partition("?")[2]))
-    stranger = _replaced(request, fields.get("AccountSid", ""), account)
+    stranger = _replaced(request, request.fields.get("AccountSid", ""), account)
     return _with(stranger, signing.SIGNATURE_HEADER, signing.sign_request(stranger, token))
 
 

@@ -29,6 +29,7 @@ STATUS: Final = "/status"
 OURS: Final = frozenset({SMS, STATUS})
 
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
+IDEMPOTENCY: Final = "I-Twilio-Idempotency-Token"  # the same in every try of one webhook
 
 MAX_DIGITS: Final = 9  # no number among Twilio's fields is longer
 MAX_MEDIA: Final = 10  # Twilio sends at most ten; more is somebody else's request

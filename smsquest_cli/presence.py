@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from smsquest_cli import wire
-from smsquest_cli.wire import ExchangeError, Request
+from smsquest_cli.wire import ExchangeError, Request, origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,12 +36,12 @@ class Presence:
 
     def misses(self, url: str) -> bool:
         """Whether nobody was at the origin of *url* when we last looked."""
-        return _origin(url) in self._missing
+        return origin_of(url) in self._missing
 
     def missed(self, url: str) -> None:
         """Nobody is at *url*: look for it from now on."""
         with self._lock:
-            self._missing.add(_origin(url))
+            self._missing.add(origin_of(url))
             if self._watcher is None and not self._closing.is_set():
                 self._watcher = threading.Thread(target=self._watch, name="presence", daemon=True)
                 self._watcher.start()
@@ -51,8 +51,8 @@ class Presence:
         if not self.misses(url):
             return
         with self._lock:
-            was_missing = _origin(url) in self._missing
-            self._missing.discard(_origin(url))
+            was_missing = origin_of(url) in self._missing
+            self._missing.discard(origin_of(url))
         if was_missing and not self._closing.is_set():
             self._back(address_of(url))
 
@@ -88,7 +88,7 @@ def airplay_answers(url: str) -> bool:
     if sys.platform != "darwin" or urlsplit(url).port not in AIRPLAY_PORTS:
         return False
     try:
-        answer = wire.send(Request("HEAD", _origin(url)), timeout=CONNECT_SECONDS)
+        answer = wire.send(Request("HEAD", origin_of(url)), timeout=CONNECT_SECONDS)
     except ExchangeError:
         return False
     return (answer.header("Server") or "").startswith("AirTunes")
@@ -100,7 +100,3 @@ def address_of(url: str) -> str:
     host = parts.hostname or ""
     port = parts.port or (443 if parts.scheme == "https" else 80)
     return f"[{host}]:{port}" if ":" in host else f"{NAMES.get(host, host)}:{port}"
-
-
-def _origin(url: str) -> str:
-    return "/".join(url.split("/", 3)[:3])

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote_plus, unquote_plus, urlsplit
+from urllib.parse import quote_plus, unquote_plus
 from uuid import uuid4
 
 from smsquest_cli import events, twiml, wire
 from smsquest_cli.answers import causes, message_sid, read_answer
-from smsquest_cli.connections import Connections
 from smsquest_cli.forwarding import (
     ANSWER_SECONDS,
     CONNECT_SECONDS,
@@ -20,11 +18,12 @@ from smsquest_cli.forwarding import (
     forwarded,
     status_address,
 )
-from smsquest_cli.messages import SMS, STATUS, form_pairs
-from smsquest_cli.problems import UsageError, line_of
+from smsquest_cli.messages import IDEMPOTENCY, SMS, STATUS
+from smsquest_cli.problems import UsageError
 from smsquest_cli.sandbox import Exchange
 from smsquest_cli.sandbox.courier import FAILURES, Fetch, Hop
 from smsquest_cli.sandbox.exchanges import Visit
+from smsquest_cli.wire import origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
     from smsquest_cli.events import Ready, Reply
     from smsquest_cli.runs import Run
     from smsquest_cli.wire import Request
-
-IDEMPOTENCY: Final = "I-Twilio-Idempotency-Token"
 
 _PAGE: Final = 500
 
@@ -51,7 +48,7 @@ class Recorded:
     @property
     def is_status(self) -> bool:
         """Whether it is a status callback, of a message that went out."""
-        return "MessageStatus" in _fields(self.request)
+        return "MessageStatus" in self.request.fields
 
 
 def newest(log: EventLog) -> str:
@@ -108,7 +105,7 @@ def addressed(
     request = replace(request, headers=tuple(fresh))
     if to is not None:
         to = app_address(to, "--to")
-        if run is not None and _origin(to) == run.ready.local_url:
+        if run is not None and origin_of(to) == run.ready.local_url:
             return _through(run.ready, to.removeprefix(run.ready.local_url), request, token)
         return forwarded(request, to, resign_with=token)
     for ready in (run.ready if run else None, found.received_by):
@@ -119,15 +116,15 @@ def addressed(
                 to = callback_address(found.request, to, status_to)
             return forwarded(request, app_address(to, "--forward-to"), resign_with=token)
     if run is None:
-        raise UsageError.told("U3", line_of("U3").replace("--url", "--to"))
+        raise UsageError("U3", option="--to")
     return _through(run.ready, STATUS if found.is_status else SMS, request, token)
 
 
 def deliver(found: Recorded, request: Request) -> Exchange:
     """What comes of *request*, as `addressed` makes it."""
-    fields = _fields(request)
+    fields = request.fields
     try:
-        answer = _send(request)
+        answer = wire.send(request, connect_timeout=CONNECT_SECONDS, timeout=ANSWER_SECONDS)
     except wire.ExchangeError as err:
         code, words = FAILURES[err.kind]
         visit = Visit(Fetch((Hop(request, None, err.kind, err.detail),), code, words), None)
@@ -147,16 +144,6 @@ def deliver(found: Recorded, request: Request) -> Exchange:
         visits=(visit,),
         findings=visit.document.findings if visit.document else (),
     )
-
-
-def _send(request: Request) -> wire.Answer:
-    """Send it as it was forwarded the first time: an app here may have any certificate."""
-    connections = Connections()
-    try:
-        deadline = time.monotonic() + ANSWER_SECONDS
-        return connections.send(request, connect_timeout=CONNECT_SECONDS, deadline=deadline)
-    finally:
-        connections.close()
 
 
 def differences(before: Reply | None, exchange: Exchange) -> dict[str, tuple[object, object]]:
@@ -210,12 +197,3 @@ def _with_changes(form: str, changes: Mapping[str, str]) -> str:
             parts.append(f"{quote_plus(name)}={quote_plus(waiting.pop(name))}")
     parts += [f"{quote_plus(name)}={quote_plus(value)}" for name, value in waiting.items()]
     return "&".join(parts)
-
-
-def _fields(request: Request) -> dict[str, str]:
-    query = urlsplit(request.url).query
-    return dict([*form_pairs(query), *form_pairs(request.body)])
-
-
-def _origin(url: str) -> str:
-    return "/".join(url.split("/", 3)[:3])

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Protocol
-from urllib.parse import urlsplit
 
 from smsquest_cli import wire
 from smsquest_cli.eventlog import open_log
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from smsquest_cli.runs import Run
 
 SETTLE_SECONDS: Final = 30.0
+ANSWER_SECONDS: Final = 45.0  # a webhook may have 15, and redirects and a fallback as much again
 STOPPED: Final = (
     "the serve stopped while the message was on its way. What it received: smsquest log"
 )
@@ -59,15 +59,16 @@ class Text:
 
 
 class Phone(Protocol):
-    """A phone; ``carries`` says whether the replies to it travel in this process."""
-
-    carries: bool
+    """A phone."""
 
     def text(self, text: Text) -> Exchange:
         """Send *text*; returns when the webhook has been answered. Raises `SmsquestError`."""
 
     def delivered(self, exchange: Exchange) -> tuple[SentMessage, ...]:
-        """The replies of *exchange*, once they have come as far as they do."""
+        """The replies of *exchange* once they have come as far as they do.
+
+        None where a serve's own sandbox carries them: its table shows them.
+        """
 
 
 @contextmanager
@@ -77,7 +78,7 @@ def phone_for(settings: Settings, run: Run | None, url: str | None) -> Iterator[
     Raises `UsageError`: U3 where there is neither, U6 for a URL that cannot be one.
     """
     if url is None and run is None:
-        raise UsageError("U3")
+        raise UsageError("U3", option="--url")
     if url is not None and web_parts(url) is None:
         raise UsageError("U6", option="--url", value=url, expected="http://… or https://…")
     if url is not None or run is None:
@@ -111,9 +112,7 @@ def _own_phone(settings: Settings, run: Run | None, url: str | None) -> Iterator
 
 
 class _SandboxPhone:
-    """A phone that a running ``serve --sandbox`` plays; its table shows the deliveries."""
-
-    carries = False
+    """A phone that a running ``serve --sandbox`` plays."""
 
     def __init__(self, run: Run) -> None:
         assert run.ready.sandbox is not None
@@ -123,7 +122,6 @@ class _SandboxPhone:
     def text(self, text: Text) -> Exchange:
         return Exchange.from_record(
             self._ask(
-                "inbound",
                 {
                     "from": text.from_,
                     "to": text.to or self._sandbox.number,
@@ -134,30 +132,28 @@ class _SandboxPhone:
                     "scenario": text.scenario,
                     "pace": text.pace,
                     "unsigned": text.unsigned,
-                },
+                }
             )
         )
 
     def delivered(self, exchange: Exchange) -> tuple[SentMessage, ...]:
-        wanted = {"sids": list(exchange.replies), "timeout": SETTLE_SECONDS}
-        return tuple(
-            SentMessage.from_record(message) for message in self._ask("settle", wanted)["messages"]
-        )
+        del exchange
+        return ()
 
-    def _ask(self, what: str, asked: Mapping[str, object]) -> dict[str, Any]:
+    def _ask(self, asked: Mapping[str, object]) -> dict[str, Any]:
         body = json.dumps(asked).encode()
         request = wire.Request(
             "POST",
-            f"{self._sandbox.api_url}/_smsquest/{what}",
+            f"{self._sandbox.api_url}/_smsquest/inbound",
             (("Content-Type", "application/json"), ("X-Smsquest-Token", self._token)),
             body,
         )
         try:
-            answer = wire.send(request, timeout=SETTLE_SECONDS + 15)
+            answer = wire.send(request, timeout=ANSWER_SECONDS)
             told: dict[str, Any] = json.loads(answer.body)
         except (wire.ExchangeError, ValueError) as err:
             if isinstance(err, wire.ExchangeError) and err.kind in ABSENT:
-                raise UsageError("U3") from err  # it has just stopped
+                raise UsageError("U3", option="--url") from err  # it has just stopped
             raise ExpectationError.told("E5", STOPPED) from err
         if problem := told.get("problem"):
             raise NumberError.told(problem["id"], problem["line"])
@@ -168,7 +164,6 @@ class _Informed:
     """A phone that texts *run*, and looks up in its log what it says of each message."""
 
     def __init__(self, phone: Phone, run: Run, log: EventLog) -> None:
-        self.carries = phone.carries
         self.delivered = phone.delivered
         self._phone = phone
         self._run = run
@@ -196,8 +191,6 @@ class _Informed:
 
 class _OwnPhone:
     """A phone whose carrier, and Twilio, play in this process."""
-
-    carries = True
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
@@ -231,26 +224,18 @@ class _Inside:
     """
 
     def __init__(self, ready: Ready) -> None:
-        self._public = _origin(ready.webhook_url)
-        self._local = _origin(ready.local_url)
+        self._public = wire.origin_of(ready.webhook_url)
+        self._local = wire.origin_of(ready.local_url)
 
     def __call__(
         self, request: wire.Request, *, connect_timeout: float, timeout: float
     ) -> wire.Answer:
-        if _origin(request.url) == self._public and self._public != self._local:
-            host = urlsplit(request.url).netloc.rpartition("@")[2]
-            named = any(name.lower() == "host" for name, _ in request.headers)
-            request = replace(
-                request,
-                url=self._local + request.target,
-                headers=request.headers if named else (("Host", host), *request.headers),
-            )
+        if wire.origin_of(request.url) == self._public and self._public != self._local:
+            headers = request.headers
+            if request.header("Host") is None:
+                headers = (("Host", request.host), *headers)
+            request = replace(request, url=self._local + request.target, headers=headers)
         return wire.send(request, connect_timeout=connect_timeout, timeout=timeout)
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
 
 
 def verdict(exchanges: Sequence[Exchange], expected: re.Pattern[str] | None) -> None:
@@ -267,7 +252,7 @@ def verdict(exchanges: Sequence[Exchange], expected: re.Pattern[str] | None) -> 
                 raise ExpectationError(
                     "E2", sid=exchange.sid, pattern=expected.pattern, found=found
                 )
-        elif (code := _failure(exchange)) is not None and _signed(exchange):
+        elif (code := _failure(exchange)) is not None and exchange.is_signed:
             raise ExpectationError("E5", sid=exchange.sid, code=code)
 
 
@@ -277,8 +262,3 @@ def _failure(exchange: Exchange) -> int | str | None:
     told = [one for one in exchange.recorded or () if isinstance(one, Problem)]
     problems = [problem.id for problem in told if problem.severity == "error"]
     return next((one for one in (exchange.error, *alerts, *problems) if one is not None), None)
-
-
-def _signed(exchange: Exchange) -> bool:
-    request = exchange.request
-    return request is not None and request.header("X-Twilio-Signature") is not None

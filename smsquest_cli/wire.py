@@ -19,6 +19,8 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import SplitResult, urlsplit
 
+from smsquest_cli.messages import form_pairs
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -54,6 +56,11 @@ class Request:
         """The ``Host`` that the URL calls for: name and port as written there."""
         found = _URL.match(self.url)
         return found["host"] if found else ""
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The form in its query and body, of a repeated field the last value."""
+        return dict([*form_pairs(urlsplit(self.url).query), *form_pairs(self.body)])
 
     def header(self, name: str) -> str | None:
         """The value of the header *name* in any case, or None."""
@@ -102,6 +109,11 @@ def send(request: Request, *, connect_timeout: float = 5.0, timeout: float = 15.
         return exchange(connection, request, deadline=started + timeout)
     finally:
         connection.close()
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of *url*, as they stand in it."""
+    return "/".join(url.split("/", 3)[:3])
 
 
 def is_here(host: str | None) -> bool:

@@ -109,11 +109,12 @@ class PretendTwilio:
 
     def gateway(self, *, timeout=5.0, in_process=False, **environment):
         """A gateway to the account that waits between its tries for no time."""
-        return self.connected(self.settings(**environment), timeout=timeout, in_process=in_process)
+        login = self.settings(**environment).rest_credentials()
+        return self.connected(login, timeout=timeout, in_process=in_process)
 
-    def connected(self, settings, *, timeout=5.0, in_process=True, **options):
-        """A gateway with these *settings*, through no socket if *in_process*."""
-        gateway = TwilioGateway(settings, timeout=timeout, pause=self.pauses.append, **options)
+    def connected(self, login, *, timeout=5.0, in_process=True, **options):
+        """A gateway with these credentials, through no socket if *in_process*."""
+        gateway = TwilioGateway(login, timeout=timeout, pause=self.pauses.append, **options)
         if in_process:
             gateway._http._session.mount("http://", InProcess(self._app))
         self._gateways.append(gateway)

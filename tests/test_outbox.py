@@ -43,7 +43,7 @@ def settings(sandbox, tmp_path):
 
 @pytest.fixture
 def twilio(settings):
-    with TwilioGateway(settings) as gateway:
+    with TwilioGateway(settings.rest_credentials()) as gateway:
         yield gateway
 
 

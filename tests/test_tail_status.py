@@ -57,7 +57,7 @@ def twilio(tmp_path):
             auth_token=Secret(SANDBOX_TOKEN),
             twilio_url=listening.url,
         )
-        with TwilioGateway(settings) as gateway:
+        with TwilioGateway(settings.rest_credentials()) as gateway:
             gateway.environment = {
                 "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
                 "TWILIO_AUTH_TOKEN": SANDBOX_TOKEN,
@@ -77,7 +77,7 @@ def test_beside_a_serve_callbacks_and_twilio_make_one_state(serve, smsquest):
         auth_token=Secret(account["auth_token"]),
         twilio_url=account["api_url"],
     )
-    with TwilioGateway(settings) as theirs:
+    with TwilioGateway(settings.rest_credentials()) as theirs:
         silent = theirs.send("From their app", to=PHONE, from_=NUMBER).sid
     smsquest("simulate", "hello", "--pace", "instant")
     reply = running.wait_for("status", status="delivered")

@@ -42,20 +42,15 @@ def gateway(twilio):
     return twilio.gateway()
 
 
-class At:
-    """Settings with nothing but credentials for another origin."""
-
-    def __init__(self, origin):
-        self.origin = origin
-
-    def rest_credentials(self):
-        return RestCredentials(
-            account_sid=ACCOUNT_SID,
-            username=ACCOUNT_SID,
-            password=Secret("0" * 32),
-            source=".env line 2",
-            origin=self.origin,
-        )
+def login_at(origin):
+    """Credentials for another origin than Twilio's."""
+    return RestCredentials(
+        account_sid=ACCOUNT_SID,
+        username=ACCOUNT_SID,
+        password=Secret("0" * 32),
+        source=".env line 2",
+        origin=origin,
+    )
 
 
 def refused(action, *args, **kwargs):
@@ -419,7 +414,7 @@ def test_who_waits_for_twilio_is_told_for_what(twilio, monkeypatch):
         twilio.faults.clear()  # which answers now
 
     twilio.faults.add("GET", "Numbers", status="timeout")
-    with TwilioGateway(twilio.settings(), say=hear) as gateway:
+    with TwilioGateway(twilio.settings().rest_credentials(), say=hear) as gateway:
         assert gateway.numbers()
 
     assert told == ["waiting for Twilio to list the phone numbers …"]
@@ -429,7 +424,7 @@ def test_nobody_listens():
     """A refused connection names the host and the reason."""
     with closed_port() as port:
         origin = f"http://127.0.0.1:{port}"
-        gateway = TwilioGateway(At(origin), pause=lambda _seconds: None)
+        gateway = TwilioGateway(login_at(origin), pause=lambda _seconds: None)
         problem = refused(gateway.numbers)
 
     assert problem.id == "W2"
@@ -472,7 +467,7 @@ NUMBERS_PAGE = {"incoming_phone_numbers": [], "next_page_uri": None, "uri": "/x"
 def test_what_is_not_twilios_answer_is_told_as_such(answer, words):
     """Login pages, proxies, half answers: W2, not a traceback."""
     with answering(**answer) as origin:
-        gateway = TwilioGateway(At(origin), pause=lambda _seconds: None)
+        gateway = TwilioGateway(login_at(origin), pause=lambda _seconds: None)
         problem = refused(gateway.numbers)
         gateway.close()
 
@@ -492,7 +487,7 @@ def test_what_is_not_twilios_answer_is_told_as_such(answer, words):
 def test_a_webhook_that_is_not_told_is_not_taken_for_an_empty_one(sid, content, words):
     """The SDK would: then nothing would be saved of it, and nothing put back."""
     with answering(body=json.dumps(content).encode()) as origin:
-        gateway = TwilioGateway(At(origin), pause=lambda _seconds: None)
+        gateway = TwilioGateway(login_at(origin), pause=lambda _seconds: None)
         read = gateway.number if sid.startswith("PN") else gateway.service
         problem = refused(lambda: read(sid))
         gateway.close()
@@ -514,7 +509,7 @@ def test_a_webhook_that_is_not_told_is_not_taken_for_an_empty_one(sid, content, 
 def test_every_form_of_a_refusal_is_read(content, code, message):
     """Twilio's own form, RFC 9457, and what lacks a code; never with control characters."""
     with answering(status="400 Bad Request", body=json.dumps(content).encode()) as origin:
-        gateway = TwilioGateway(At(origin))
+        gateway = TwilioGateway(login_at(origin))
         problem = refused(gateway.numbers)
         gateway.close()
 
@@ -557,7 +552,7 @@ def test_a_proxy_is_named_without_its_password(monkeypatch):
     monkeypatch.delenv("NO_PROXY", raising=False)
     with closed_port() as port:
         monkeypatch.setenv("HTTP_PROXY", f"http://user:hush@127.0.0.1:{port}")
-        gateway = TwilioGateway(At("http://twilio.example"), pause=lambda _seconds: None)
+        gateway = TwilioGateway(login_at("http://twilio.example"), pause=lambda _seconds: None)
         problem = refused(gateway.numbers)
 
     assert "the proxy: " in problem.line
@@ -595,7 +590,7 @@ def _raising(error):
 
 def test_a_name_that_nobody_knows():
     """DNS has its own words: the usual cause is no network at all."""
-    gateway = TwilioGateway(At("http://twilio.invalid"), pause=lambda _seconds: None)
+    gateway = TwilioGateway(login_at("http://twilio.invalid"), pause=lambda _seconds: None)
 
     problem = refused(gateway.numbers)
 

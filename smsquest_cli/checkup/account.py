@@ -37,7 +37,7 @@ def account_checks(
 ) -> Iterator[Check]:
     """Each of these checks; where one cannot be made the reason is one that was told before."""
     try:
-        gateway = TwilioGateway(settings, say=console.say)
+        gateway = TwilioGateway(settings.rest_credentials(), say=console.say)
     except CredentialsError as err:
         yield _none(err, settings)
         yield from _skipped("no credentials")

@@ -72,4 +72,4 @@ class Account:
         from smsquest_cli import console
         from smsquest_cli.twilio_api import TwilioGateway
 
-        return TwilioGateway(self.settings, say=console.say)
+        return TwilioGateway(self.settings.rest_credentials(), say=console.say)

@@ -254,7 +254,7 @@ def _connected(settings: Settings) -> TwilioGateway:
     from smsquest_cli import console
     from smsquest_cli.twilio_api import TwilioGateway
 
-    return TwilioGateway(settings, say=console.say)
+    return TwilioGateway(settings.rest_credentials(), say=console.say)
 
 
 def _in_a_sandbox(settings: Settings) -> bool:
@@ -288,7 +288,7 @@ def _address(text: str, option: str, settings: Settings) -> str:
         return webhook(text, option=option, allow_local=settings.twilio_is_local)
     run = the_run(settings.home)
     if run is None:
-        raise UsageError("U3")
+        raise UsageError("U3", option="another address")
     return webhook(run.ready.webhook_url, option=option, allow_local=settings.twilio_is_local)
 
 

@@ -63,7 +63,7 @@ def replay(
         found, replaying.addressed(found, request, settings.signing_token, run=account.run, to=to)
     )
     view = replay_view(output)
-    view.answered(exchange, is_status=found.is_status)
+    view.answered(exchange)
     if diff:
         view.differs(exchange, replaying.differences(found.reply, exchange))
     simulation.verdict([exchange], None)

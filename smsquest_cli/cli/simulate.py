@@ -125,7 +125,6 @@ def simulate(
             with unless_quick(lambda: console.say("waiting for the answer …")):
                 exchanges.append(phone.text(text))
             view.answered(exchanges[-1])
-        if phone.carries:
-            for exchange in exchanges:
-                view.delivered(exchange, phone.delivered(exchange))
+        for exchange in exchanges:
+            view.delivered(exchange, phone.delivered(exchange))
     simulation.verdict(exchanges, expected)

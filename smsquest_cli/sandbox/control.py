@@ -5,7 +5,6 @@ Only who knows the sandbox's control token may, which its ``serve`` keeps in a p
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from flask import request
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from smsquest_cli.sandbox.carrier import Carrier
 
 PREFIX: Final = "/_smsquest/"
-MAX_WAIT: Final = 120.0
 
 
 def add_routes(app: Flask, carrier: Carrier) -> None:
@@ -46,15 +44,6 @@ def add_routes(app: Flask, carrier: Carrier) -> None:
         except SmsquestError as err:
             return {"problem": {"id": err.id, "line": err.line}}, 422
         return exchange.to_record(), 200
-
-    @app.post(f"{PREFIX}settle")
-    def settle() -> dict[str, Any]:
-        """Wait for messages to come to their end. JSON: ``sids``, ``timeout``."""
-        asked = _asked()
-        sids = [str(sid) for sid in asked.get("sids", [])]
-        seconds = min(max(float(asked.get("timeout", 15)), 0.0), MAX_WAIT)
-        settled = carrier.settle(seconds, sids)
-        return {"settled": settled, "messages": [asdict(sent) for sent in carrier.states(sids)]}
 
 
 def _asked() -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urljoin, urlsplit
 
 from smsquest_cli import signing
+from smsquest_cli.messages import FORM_TYPE, IDEMPOTENCY
 from smsquest_cli.sandbox.cookies import Cookies
 from smsquest_cli.webhook_urls import web_parts
 from smsquest_cli.wire import Answer, ExchangeError, Request, call_wsgi, is_here
@@ -252,12 +253,12 @@ class _Journey:
         ]
         if method == "POST":
             headers += [
-                ("Content-Type", "application/x-www-form-urlencoded"),
+                ("Content-Type", FORM_TYPE),
                 ("Content-Length", str(len(body))),
             ]
         if not self.unsigned:
-            headers.append(("X-Twilio-Signature", signing.sign(url, form, self.auth_token)))
-        headers += [("I-Twilio-Idempotency-Token", self.event), ("X-Home-Region", "us1")]
+            headers.append((signing.SIGNATURE_HEADER, signing.sign(url, form, self.auth_token)))
+        headers += [(IDEMPOTENCY, self.event), ("X-Home-Region", "us1")]
         if authorization:
             headers.append(("Authorization", authorization))
         if cookie := self.cookies.header(self.between, url):

@@ -13,14 +13,14 @@ from smsquest_cli import twiml
 from smsquest_cli.answers import read_answer
 from smsquest_cli.events import Problem, Reply
 from smsquest_cli.sandbox.courier import Fetch, Hop
-from smsquest_cli.sandbox.resources import Callback
+from smsquest_cli.signing import SIGNATURE_HEADER
 from smsquest_cli.wire import Answer, Request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from smsquest_cli.sandbox.resources import SandboxMessage
+    from smsquest_cli.sandbox.resources import Callback, SandboxMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,16 @@ class Exchange:
     def request(self) -> Request | None:
         """The first request that the app got; None if no webhook is set."""
         return self.visits[0].fetch.hops[0].request if self.visits else None
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether that request has a signature, be it right or wrong."""
+        return self.request is not None and self.request.header(SIGNATURE_HEADER) is not None
+
+    @property
+    def is_status(self) -> bool:
+        """Whether that request is a status callback: a replayed one may be."""
+        return self.request is not None and "MessageStatus" in self.request.fields
 
     @property
     def answer(self) -> Answer | None:
@@ -198,16 +208,6 @@ class SentMessage:
             history=tuple(message.history),
             callbacks=tuple(message.callbacks),
         )
-
-    @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> SentMessage:
-        """The message that ``dataclasses.asdict`` made *record* of."""
-        lists = {
-            "media": tuple(record["media"]),
-            "history": tuple(record["history"]),
-            "callbacks": tuple(Callback(**one) for one in record["callbacks"]),
-        }
-        return cls(**{**record, **lists})
 
 
 def read(fetch: Fetch) -> twiml.TwimlDocument | None:

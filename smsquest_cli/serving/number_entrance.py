@@ -67,7 +67,6 @@ class NumberEntrance(Entrance):
         backfill: datetime | None = None,
     ) -> None:
         """Raises `CredentialsError` where there are none, `UsageError` for a *given_url*."""
-        settings.rest_credentials()  # before anything is imported, bound or asked
         super().__init__(settings, log, run_id=run_id)
         self.mode = "tunnel" if given_url is None else "public"
         self._given = (
@@ -79,7 +78,7 @@ class NumberEntrance(Entrance):
         self._keep = keep
         self._yes = yes
         self._backfill = backfill
-        self._gateway = TwilioGateway(settings, say=console.say)
+        self._gateway = TwilioGateway(settings.rest_credentials(), say=console.say)
         self._journal = Journal(settings.home)
         self._route: Route | None = None
         self._pointing: Pointing | None = None

@@ -6,7 +6,7 @@ import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from smsquest_cli.patience import unless_quick
 from smsquest_cli.problems import CredentialsError, TwilioRefusedError
@@ -34,14 +34,6 @@ AT_ONCE: Final = 6
 PAGE: Final = 200
 
 
-class HasCredentials(Protocol):
-    """Settings, as far as they matter here."""
-
-    def rest_credentials(self) -> RestCredentials:
-        """How to log in; raises `CredentialsError`."""
-        ...
-
-
 class TwilioGateway:
     """Twilio's REST API for one account; the SDK is imported with the first call.
 
@@ -51,17 +43,14 @@ class TwilioGateway:
 
     def __init__(
         self,
-        settings: HasCredentials,
+        login: RestCredentials,
         *,
         timeout: float = 10.0,
         pause: Callable[[float], object] | None = None,
         say: Callable[[str], object] = lambda _line: None,
     ) -> None:
-        """Raises `CredentialsError` where there is nothing to log in with.
-
-        *say* is told what the main thread waits for when Twilio takes longer than a second.
-        """
-        self.login = settings.rest_credentials()
+        """*say* is told what the main thread waits for when Twilio takes longer than a second."""
+        self.login = login
         self._timeout = timeout
         self._pause = pause or threading.Event().wait
         self._say = say

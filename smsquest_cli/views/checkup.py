@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import textwrap
-from typing import TYPE_CHECKING, Final, Protocol
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Final
 
 from smsquest_cli import console
 from smsquest_cli.console import Output, printable
@@ -12,47 +13,18 @@ from smsquest_cli.console import Output, printable
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from smsquest_cli.checkup import Check
+
 STYLES: Final = {"ok": "green", "problem": "bold red", "skipped": "dim"}
 STATE_WIDTH: Final = 9
 ID_WIDTH: Final = 13
 
 
-class Checked(Protocol):
-    """A check, as far as it is shown."""
-
-    @property
-    def id(self) -> str:
-        """What was looked at."""
-        ...
-
-    @property
-    def state(self) -> str:
-        """``ok``, ``problem`` or ``skipped``."""
-        ...
-
-    @property
-    def line(self) -> str:
-        """How it is."""
-        ...
-
-    @property
-    def fix(self) -> str | None:
-        """How to put it right."""
-        ...
-
-    @property
-    def source(self) -> str | None:
-        """Where the setting stands that was looked at."""
-        ...
-
-
-def show_checkup(checks: Iterable[Checked], output: Output) -> int:
+def show_checkup(checks: Iterable[Check], output: Output) -> int:
     """Show *checks*; the number of problems among them."""
     if output is Output.JSON:
         found = list(checks)
-        names = ("id", "state", "line", "fix", "source")
-        records = [{name: getattr(check, name) for name in names} for check in found]
-        console.print_json({"checks": records})
+        console.print_json({"checks": [asdict(check) for check in found]})
         return sum(check.state == "problem" for check in found)
     problems = 0
     for check in checks:
@@ -63,7 +35,7 @@ def show_checkup(checks: Iterable[Checked], output: Output) -> int:
     return problems
 
 
-def _show(check: Checked) -> None:
+def _show(check: Check) -> None:
     indent = " " * (STATE_WIDTH + ID_WIDTH)
     source = f"  ({check.source})" if check.source else ""
     said = [f"{check.state:<{STATE_WIDTH}}{check.id:<{ID_WIDTH}}{printable(check.line + source)}"]

@@ -32,13 +32,8 @@ def problems_of(exchange: Exchange, *, usual: bool = True) -> list[Problem]:
     A stranger's request that is refused is as it should be, and no problem.
     """
     now = datetime.now(UTC)
-    request, answer = exchange.request, exchange.answer
-    if (
-        request
-        and request.header("X-Twilio-Signature") is None
-        and answer
-        and answer.status == FORBIDDEN
-    ):
+    answer = exchange.answer
+    if answer and answer.status == FORBIDDEN and not exchange.is_signed:
         return []
     if exchange.recorded is not None:
         found = [event for event in exchange.recorded if isinstance(event, events.Problem)]
@@ -130,7 +125,7 @@ class ExchangeLines:
 
 @dataclass(frozen=True, slots=True)
 class ExchangeRecords:
-    """Writes the records of section "JSON records": inbound, reply, problem, message."""
+    """Writes the JSON records: inbound, reply, problem, message."""
 
     def answered(self, exchange: Exchange) -> None:
         """The message has been handed over, and answered."""
@@ -138,7 +133,6 @@ class ExchangeRecords:
         request = exchange.request
         sender, to, body = _as_sent(exchange)
         counted = segment(body)
-        signed = request is not None and request.header("X-Twilio-Signature") is not None
         found: list[events.Event] = [
             events.Inbound(
                 ts=now,
@@ -152,7 +146,7 @@ class ExchangeRecords:
                 ),
                 segments=counted.segments,
                 encoding=counted.encoding,
-                signature="valid" if signed else "unchecked",
+                signature="valid" if exchange.is_signed else "unchecked",
                 opt_out=exchange.opt_out,
             )
         ]

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from smsquest_cli import console, events
 from smsquest_cli.console import printable
-from smsquest_cli.messages import form_pairs
 from smsquest_cli.views.exchanges import ExchangeLines, ExchangeRecords, problems_of
 
 if TYPE_CHECKING:
@@ -21,8 +20,8 @@ if TYPE_CHECKING:
 class ReplayView(Protocol):
     """Shows one replay."""
 
-    def answered(self, exchange: Exchange, *, is_status: bool) -> None:
-        """The webhook was delivered; *is_status* if it is a status callback."""
+    def answered(self, exchange: Exchange) -> None:
+        """The webhook was delivered."""
 
     def differs(self, exchange: Exchange, differences: Differences) -> None:
         """How the reply differs from the one that was recorded, by the name of what does."""
@@ -34,8 +33,7 @@ def replay_view(output: str) -> ReplayView:
 
 
 class _Lines:
-    def answered(self, exchange: Exchange, *, is_status: bool) -> None:
-        del is_status
+    def answered(self, exchange: Exchange) -> None:
         ExchangeLines(handed_over="replayed").answered(exchange)
 
     def differs(self, exchange: Exchange, differences: Differences) -> None:
@@ -48,13 +46,13 @@ class _Lines:
 
 
 class _Records:
-    def answered(self, exchange: Exchange, *, is_status: bool) -> None:
-        if not is_status:
+    def answered(self, exchange: Exchange) -> None:
+        if not exchange.is_status:
             ExchangeRecords().answered(exchange)
             return
         now = datetime.now(UTC)
         assert exchange.request is not None
-        fields = dict(form_pairs(exchange.request.body or exchange.request.url.partition("?")[2]))
+        fields = exchange.request.fields
         code = fields.get("ErrorCode", "")
         found: list[events.Event] = [
             events.Status(

@@ -13,6 +13,7 @@ from smsquest_cli.credentials import masked
 from smsquest_cli.eventlog import Entry
 from smsquest_cli.events import Inbound, Problem, Reply, Status
 from smsquest_cli.messages import (
+    IDEMPOTENCY,
     OURS,
     SMS,
     MalformedWebhookError,
@@ -44,7 +45,6 @@ TEXT: Final = (("Content-Type", "text/plain; charset=utf-8"),)
 
 CONFIRMED: Final[Response] = (204, (), b"")
 
-_IDEMPOTENCY: Final = "I-Twilio-Idempotency-Token"
 _PRIVATE: Final = frozenset({"Authorization", "Cookie"})  # headers that are not written to disk
 
 
@@ -327,8 +327,8 @@ class Receiver:
 
     def _repeat_of(self, message: Message, request: Request) -> Problem:
         first = self._log.request_of(message.sid)
-        token = request.header(_IDEMPOTENCY)
-        retried = token is not None and first is not None and first.header(_IDEMPOTENCY) == token
+        token = request.header(IDEMPOTENCY)
+        retried = token is not None and first is not None and first.header(IDEMPOTENCY) == token
         return Problem.of(
             "S8",
             at=self._now(),
