@@ -132,11 +132,11 @@ def sign(url: str, pairs: Pairs, secret: str, *, algorithm: str = HMAC_SHA1) -> 
     return _mac(secret.encode(), url + _fields(pairs), digest).decode()
 
 
-def sign_request(request: Request, secret: str, *, algorithm: str = HMAC_SHA1) -> str:
+def sign_request(request: Request, secret: str) -> str:
     """The signature that *request* needs: its form counts, any other body and a GET do not."""
     form = request.method == "POST" and is_form(request.header("Content-Type"))
     pairs = form_pairs(request.body) if form else ()
-    return sign(signable_url(request.url), pairs, secret, algorithm=algorithm)
+    return sign(signable_url(request.url), pairs, secret)
 
 
 def explain(

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smsquest_cli.config import Secret, load_settings, masked, state_folder
-from smsquest_cli.credentials import misshapen
+from smsquest_cli.config import load_settings, state_folder
+from smsquest_cli.credentials import Secret, masked, misshapen
 from smsquest_cli.problems import CredentialsError, SmsquestError, UsageError
 
 SID = "AC" + "1" * 31 + "f"

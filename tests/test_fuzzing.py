@@ -237,7 +237,7 @@ def port(tmp_path_factory):
     with closing(open_log(path, run="run-1")) as log:
         receiver = Receiver(log, RuleAnswerer(no_reply(), "none"), run="run-1")
         listening = bind(0)
-        receiver.public_url = listening.url
+        receiver.move(listening.url)
         with listening.serving(create_app(receiver), quick=receiver):
             yield listening.port
 

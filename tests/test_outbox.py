@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 import pytest
 
 from smsquest_cli import outbox
-from smsquest_cli.config import Secret, Settings
+from smsquest_cli.config import Settings
+from smsquest_cli.credentials import Secret
 from smsquest_cli.events import Ready
 from smsquest_cli.outbox import Draft
 from smsquest_cli.problems import TwilioRefusedError, UsageError

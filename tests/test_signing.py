@@ -92,7 +92,11 @@ def test_every_vector_is_judged_as_twilios_library_judges_it(vector):
     assert (reason is None) == vector["expect_valid"]
 
 
-@pytest.mark.parametrize("vector", VECTORS["vectors"], ids=named)
+@pytest.mark.parametrize(
+    "vector",
+    [vector for vector in VECTORS["vectors"] if vector["algorithm"] == "HMAC_SHA1"],
+    ids=named,
+)
 def test_a_whole_request_is_signed_from_its_own_parts(vector):
     """`sign_request` needs no more than the request, credentials and fragment included."""
     request = Request(
@@ -104,7 +108,7 @@ def test_a_whole_request_is_signed_from_its_own_parts(vector):
     if signable_url(request.url) != vector["signed_url"]:
         pytest.fail("the vector's URL is signed as it was configured")
 
-    made = sign_request(request, vector["auth_token"], algorithm=vector["algorithm"])
+    made = sign_request(request, vector["auth_token"])
 
     assert made == vector["signature"]
 

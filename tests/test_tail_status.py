@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from program import COMMAND
 
-from smsquest_cli.config import Secret, Settings
+from smsquest_cli.config import Settings
+from smsquest_cli.credentials import Secret
 from smsquest_cli.eventlog import Entry, open_log
 from smsquest_cli.events import Status
 from smsquest_cli.sandbox import ACCOUNT_SID, NUMBER, PHONE, SANDBOX_TOKEN, Sandbox

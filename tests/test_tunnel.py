@@ -24,7 +24,7 @@ from fake_ngrok.place import (
 )
 
 from smsquest_cli import wire
-from smsquest_cli.tunnel import NgrokFound, NgrokTunnel, Pace, find_ngrok
+from smsquest_cli.tunnel import NgrokTunnel, Pace
 
 HURRIED = Pace(version=20, startup=1, start=1)
 
@@ -146,7 +146,7 @@ def test_without_an_authtoken_nothing_is_started_or_fetched(place, monkeypatch):
     """T1 comes before the agent is looked at: one that cannot be run is not noticed."""
     monkeypatch.setenv("PATH", "")
 
-    assert refusal(place, authtoken=None, path=None, may_download=True).id == "T1"
+    assert refusal(place, authtoken=None, path=None).id == "T1"
     assert not (place / "state").exists()
 
 
@@ -161,14 +161,6 @@ def test_the_token_of_the_users_own_file_is_used(place):
     tunnel.close()
 
     assert path.read_text() == text
-
-
-def test_what_would_be_used_is_known_without_a_start(place):
-    """For a check of everything: the agent, its version, and where the authtoken is from."""
-    found = find_ngrok(settings(place))
-
-    assert found == NgrokFound(str(place / "ngrok"), "3.39.10", "NGROK_AUTHTOKEN")
-    assert not (place / "state").exists()
 
 
 def test_what_takes_long_is_said(place, monkeypatch):

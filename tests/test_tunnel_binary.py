@@ -18,7 +18,6 @@ from fake_ngrok.place import wait_for
 from pyngrok import installer
 
 from smsquest_cli.problems import TunnelError
-from smsquest_cli.tunnel import NgrokSettings, NgrokTunnel
 from smsquest_cli.tunnel.agent_config import agent_folder, read_config
 from smsquest_cli.tunnel.binary import SMALLEST, Binary, download, examine, find
 
@@ -256,20 +255,6 @@ def test_a_certificate_that_is_not_trusted(tmp_path, monkeypatch, reason, id_, p
         download(tmp_path, say=lambda _line: None)
 
     assert (caught.value.id, part in caught.value.line) == (id_, True), caught.value.line
-
-
-def test_no_agent_and_none_may_be_fetched(tmp_path, monkeypatch):
-    """It is said how to install one."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
-    settings = NgrokSettings(home=tmp_path, authtoken="t", may_download=False, search_path="")
-
-    with pytest.raises(
-        TunnelError, match=r"T16: ngrok cannot be used .* it is not installed"
-    ) as err:
-        NgrokTunnel.open("http://127.0.0.1:9", settings)
-
-    assert "ngrok.com/download" in err.value.line
 
 
 def test_the_folder_of_the_agent(tmp_path, monkeypatch):

@@ -120,7 +120,7 @@ def opened(log, answerer=None, *, quick=True, public_url=PUBLIC, **options):
         answerer or RuleAnswerer(text_reply("You said: {Body}"), "reply"),
         **{"run": "run-1", "verifier": Verifier(TOKEN), "account_sid": ACCOUNT, **options},
     )
-    receiver.public_url = public_url
+    receiver.move(public_url)
     listening = bind(0)
     with listening.serving(create_app(receiver), quick=receiver if quick else None):
         yield Door(log, listening.port, receiver)
@@ -201,7 +201,7 @@ def test_the_public_url_may_be_any(log, way, public_url, called, arrives):
 
 def test_a_moved_tunnel_is_believed_at_once(door):
     """After the address changed the new one counts, and the old one is named as the reason."""
-    door.receiver.public_url = "https://new.example"
+    door.receiver.move("https://new.example")
 
     assert door.post().status == 403
     assert door.post(url="https://new.example/sms").status == 200
@@ -423,7 +423,7 @@ def test_flasks_test_client_works_too(log):
     receiver = Receiver(
         log, RuleAnswerer(no_reply(), "none"), run="run-1", verifier=Verifier(TOKEN)
     )
-    receiver.public_url = PUBLIC
+    receiver.move(PUBLIC)
     client = create_app(receiver).test_client()
 
     def signed(target):
@@ -812,7 +812,7 @@ SERVER = """
     log = open_log(sys.argv[1], run="r")
     answerer = RuleAnswerer(text_reply("{Body}"), "reply")
     receiver = Receiver(log, answerer, run="r", verifier=Verifier(sys.argv[2]))
-    receiver.public_url = sys.argv[3]
+    receiver.move(sys.argv[3])
     listening = bind(0)
     quick = receiver if sys.argv[4] == "lane" else None
     with listening.serving(create_app(receiver), quick=quick):

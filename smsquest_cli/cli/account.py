@@ -31,7 +31,7 @@ class Account:
         sandbox = run.ready.sandbox if run else None
         if sandbox is None:
             return cls(run, settings)
-        from smsquest_cli.config import Secret
+        from smsquest_cli.credentials import Secret
 
         token = Secret(sandbox.auth_token) if sandbox.auth_token else settings.auth_token
         pretended = replace(

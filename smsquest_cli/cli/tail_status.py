@@ -122,10 +122,10 @@ class Choice:
 
     since: datetime
     once: bool
-    sids: tuple[str, ...] = ()
-    number: str | None = None
-    source: str = "auto"
-    interval: float = 5.0
+    sids: tuple[str, ...]
+    number: str | None
+    source: str
+    interval: float
 
 
 @contextmanager

@@ -59,7 +59,6 @@ def by_usefulness(numbers: Sequence[PhoneNumber]) -> list[PhoneNumber]:
     return sorted(
         numbers,
         key=lambda number: (
-            not number.sms,
             bool(number.sms_application_sid) or not owner_of(number.sms_url).is_free,
             number.phone_number,
         ),

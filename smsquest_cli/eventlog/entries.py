@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from smsquest_cli.events import Event, Problem
-    from smsquest_cli.statuses import Delivery
     from smsquest_cli.wire import Request
 
 
@@ -97,9 +96,6 @@ class EventLog(Protocol):
 
     def sids(self, prefix: str) -> list[str]:
         """The SIDs that begin with *prefix*, the newest first, at most twenty."""
-
-    def delivery(self, sid: str) -> Delivery | None:
-        """How far the message *sid* has got; None where nothing is known of its way."""
 
     def close(self) -> None:
         """Finish what is being recorded and let go of the file."""

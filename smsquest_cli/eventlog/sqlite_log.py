@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from typing import Self
 
     from smsquest_cli.events import Event
-    from smsquest_cli.statuses import Delivery
     from smsquest_cli.wire import Request
 
 POLL_SECONDS: Final = 0.1  # how soon a reader learns of what another process recorded
@@ -248,12 +247,6 @@ class SqliteLog:
     def sids(self, prefix: str) -> list[str]:
         """The SIDs that begin with *prefix*, the newest first."""
         return [sid for (sid,) in self._rows(queries.SIDS, column(prefix), f"{prefix}\U0010ffff")]
-
-    def delivery(self, sid: str) -> Delivery | None:
-        """How far the message has got; None where nothing is known of its way."""
-        with self._reading, errors_of(self._path):
-            delivery = _recall(self._reader, sid).delivery
-        return delivery if delivery.steps else None
 
     def _rows(self, query: str, *values: object) -> list[Any]:
         with self._reading, errors_of(self._path):

@@ -165,14 +165,13 @@ class Carrier:
         )
         return True
 
-    def reroute(self, sid: str, scenario: Scenario | str, *, pace: str | None = None) -> bool:
+    def reroute(self, sid: str, scenario: str) -> bool:
         """Let the message *sid* go on as in *scenario*; False if it has come to its end before."""
-        if isinstance(scenario, str):
-            scenario = Scenario.parse(scenario)
+        parsed = Scenario.parse(scenario)
         message = self.account.message(sid)
         if message is None or not self._timeline.drop(sid):
             return False
-        self._deliveries.start(message, scenario, pace or self.pace, wanted=ALL_CALLBACKS)
+        self._deliveries.start(message, parsed, self.pace, wanted=ALL_CALLBACKS)
         return True
 
     def settle(self, timeout: float = 15.0, sids: Collection[str] | None = None) -> bool:

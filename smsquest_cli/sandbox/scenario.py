@@ -11,15 +11,15 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 DEFAULT_CODES: Final[Mapping[str, int]] = {"undelivered": 30003, "failed": 30008}
-SCENARIOS: Final[Mapping[str, str]] = {
-    "delivered": "sent, then delivered: a good day",
-    "undelivered": "the carrier gives it back, undelivered[:CODE], 30003 unless said otherwise",
-    "failed": "Twilio cannot send it, failed[:CODE], 30008 unless said otherwise",
-    "sent": "sent and never confirmed, as with carriers that send no receipts",
-    "out-of-order": "the callbacks arrive in reverse order",
-    "duplicate": "every callback arrives twice",
-    "lost": "delivered, but the last callback never arrives",
-}
+SCENARIOS: Final = (
+    "delivered",  # sent, then delivered: a good day
+    "undelivered",  # the carrier gives it back
+    "failed",  # Twilio cannot send it
+    "sent",  # and never confirmed, as with carriers that send no receipts
+    "out-of-order",  # the callbacks arrive in reverse order
+    "duplicate",  # every callback arrives twice
+    "lost",  # delivered, but the last callback never arrives
+)
 _MIN_CODE: Final = 10000
 _MAX_CODE: Final = 99999
 

@@ -274,7 +274,7 @@ class NumberEntrance(Entrance):
 
     def _tunnel_changed(self, change: TunnelChange) -> None:
         """In the watcher's thread: record it, which wakes the session, and queue what is to do."""
-        at = datetime.now(UTC)
+        at = change.at
         if (why := change.problem) is not None:
             self.record(events.Problem.told_by(why, at=at))
             return

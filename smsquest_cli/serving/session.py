@@ -151,7 +151,7 @@ class Session:
         undone.enter_context(listening.serving(app, threads=threads, quick=self._receiver))
         undone.callback(self._receiver.close)
         with self._signals.interruptible():
-            entrance.open(undone, listening.url, self._moved)
+            entrance.open(undone, listening.url, self._receiver.move)
         if self._app is not None:
             self._app.refuse(entrance.base_url)
         self._signals.check()
@@ -159,9 +159,6 @@ class Session:
         entrance.point(undone, self._signals.check)
         self._signals.check()
         self._announce(undone, shown, listening.url)
-
-    def _moved(self, base_url: str) -> None:
-        self._receiver.public_url = base_url
 
     def _announce(self, undone: ExitStack, shown: ExitStack, local_url: str) -> None:
         """Say that we are ready: to the log, the ready file, other commands, and on the screen."""

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from smsquest_cli.tunnel.given import public_url
 from smsquest_cli.tunnel.ngrok import (
-    NgrokFound,
     NgrokSettings,
     NgrokTunnel,
     end_orphans,
-    find_ngrok,
 )
 from smsquest_cli.tunnel.reach import self_test
 from smsquest_cli.tunnel.watch import Pace, TunnelChange
 
 __all__ = [
-    "NgrokFound",
     "NgrokSettings",
     "NgrokTunnel",
     "Pace",
     "TunnelChange",
     "end_orphans",
-    "find_ngrok",
     "public_url",
     "self_test",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from smsquest_cli import wire
@@ -34,18 +34,8 @@ class NgrokSettings:
     authtoken_source: str = "NGROK_AUTHTOKEN"
     domain: str | None = None
     path: str | None = None  # of the agent; None: looked for
-    may_download: bool = True
     say: Callable[[str], None] = lambda _line: None
     search_path: str | None = field(default_factory=lambda: os.environ.get("PATH"), repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class NgrokFound:
-    """The agent on this computer, and where its authtoken was found."""
-
-    path: str
-    version: str
-    token_source: str
 
 
 class NgrokTunnel:
@@ -109,15 +99,6 @@ def end_orphans(home: Path, say: Callable[[str], object]) -> int:
     return len(ended)
 
 
-def find_ngrok(settings: NgrokSettings, *, pace: Pace | None = None) -> NgrokFound:
-    """What a tunnel would be opened with, without opening or fetching anything.
-
-    Raises the `TunnelError` with which opening would fail: T1, T3, T10, T16 or T20.
-    """
-    found, config = _look_for_agent(replace(settings, may_download=False), pace or Pace())
-    return NgrokFound(found.path, found.version, _token_source(settings, config))
-
-
 def _look_for_agent(settings: NgrokSettings, pace: Pace) -> tuple[binary.Binary, AgentConfig]:
     """An agent that can be run and its settings; without an authtoken none is looked for."""
     folder = agent_config.agent_folder()
@@ -125,8 +106,6 @@ def _look_for_agent(settings: NgrokSettings, pace: Pace) -> tuple[binary.Binary,
     if not (settings.authtoken or config.token):
         raise TunnelError("T1")
     path = binary.find(settings.path, search_path=settings.search_path, folder=folder)
-    if path is None and not settings.may_download:
-        raise TunnelError("T16", path=binary.NAME, reason="it is not installed")
     path = path or binary.download(folder, say=settings.say)
     return binary.examine(path, timeout=pace.version), config
 

@@ -126,7 +126,6 @@ class SentMessage:
     error_code: int | None = None
     service_sid: str | None = None
     segments: int = 1
-    media: int = 0
     created: datetime | None = None
     sent: datetime | None = None
     updated: datetime | None = None
@@ -149,7 +148,6 @@ class SentMessage:
             error_code=_number(found.error_code),
             service_sid=found.messaging_service_sid or None,
             segments=_number(found.num_segments) or 0,
-            media=_number(found.num_media) or 0,
             created=_moment(found.date_created),
             sent=_moment(found.date_sent),
             updated=_moment(found.date_updated),

@@ -69,8 +69,8 @@ class _Prepared:
 class Receiver:
     """Receives Twilio's requests for one run; a rule or an app answers its messages.
 
-    Without a *verifier* every request is accepted. ``public_url`` is the base of the addresses that
-    Twilio was given: to be set before the first request, and whenever the tunnel moves.
+    Without a *verifier* every request is accepted. `move` says at which base Twilio reaches us:
+    before the first request, and whenever the tunnel moves.
     """
 
     def __init__(
@@ -90,22 +90,15 @@ class Receiver:
         self._disk = ThreadPoolExecutor(1, "disk")  # waited for while an app works
         self._account_sid = account_sid
         self._now = now
-        self._public_url = ""
         self._checks = Checks(verifier, account_sid)
         self._rejections = Rejections(self._record, now=now)
         self._failures = Failures()
         self._remarked: set[str] = set()  # other accounts whose callbacks were noted
         self._cost_told = False  # that a character makes a reply longer: once is enough
 
-    @property
-    def public_url(self) -> str:
-        """The base of the addresses that Twilio was given."""
-        return self._public_url
-
-    @public_url.setter
-    def public_url(self, url: str) -> None:
-        self._public_url = url
-        self._checks.move(PublicAddress.of(url))
+    def move(self, public_url: str) -> None:
+        """From now on Twilio reaches us at *public_url*."""
+        self._checks.move(PublicAddress.of(public_url))
 
     def close(self) -> None:
         """Record what is not yet recorded of refused requests, and keep no app waiting."""

@@ -35,7 +35,7 @@ def make_place(folder, monkeypatch):
 
 def settings(place, **changes):
     """Settings for the agent in *place*."""
-    values = {"authtoken": TOKEN, "path": str(place / "ngrok"), "may_download": False}
+    values = {"authtoken": TOKEN, "path": str(place / "ngrok")}
     return NgrokSettings(home=place / "state", **{**values, **changes})
 
 
