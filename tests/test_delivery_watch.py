@@ -85,7 +85,7 @@ class Shown(list):
 
     def show(self, batch):
         with self.changed:
-            self += [stored.event for stored in batch]
+            self += batch
             self.changed.notify_all()
 
     def due(self):

@@ -12,7 +12,6 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from smsquest_cli.console import Output
-from smsquest_cli.eventlog import Stored
 from smsquest_cli.events import Inbound, MessageState, Problem, Step, Stopped
 from smsquest_cli.views import make_log_view
 from smsquest_cli.views.canvas import LOOK
@@ -65,7 +64,7 @@ def state(*steps, sid=SID, to=PHONE, body="hello", **more):
 
 def shown(view, out, *events):
     with view:
-        view.show([Stored(0, "", event) for event in events])
+        view.show(events)
         view.refresh()
     return [line.rstrip() for line in out.file.getvalue().splitlines()]
 
@@ -149,10 +148,10 @@ def test_deliveries_are_drawn_as_they_change():
 
     assert Deliveries(out=paper()).due() is None  # off a terminal nothing is live
     with view:
-        view.show([Stored(0, "", state(("queued", 0))), Stored(0, "", stopped)])
+        view.show([state(("queued", 0)), stopped])
         assert view.due() is not None  # its age goes on
         first = out.file.getvalue()
-        view.show([Stored(0, "", state())])
+        view.show([state()])
         assert 0 < view.due() <= 10
     stream.feed(out.file.getvalue().replace("\n", "\r\n"))
 
@@ -171,7 +170,7 @@ def test_more_deliveries_than_lines_are_all_there_in_the_end():
     states = [state(sid=f"SM{number:02}" + "0" * 30) for number in range(20)]
 
     with view:
-        view.show([Stored(0, "", one) for one in states])
+        view.show(states)
         live = out.file.getvalue()
         assert view.due() == LOOK  # all are final
     final = out.file.getvalue().removeprefix(live)
@@ -252,7 +251,7 @@ def test_notes_on_deliveries_are_talk(capsys, output, also):
     note = Problem.of("D1", at=AT, about=SID, sid="SM77…e2", minutes=6)
 
     with message_view(output) as view:
-        view.show([Stored(0, "", one) for one in (state(), note)])
+        view.show((state(), note))
         view.refresh()
         assert view.due() is None
 

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 import pytest
 
 from smsquest_cli.console import Output
-from smsquest_cli.eventlog import Stored
 from smsquest_cli.events import (
     Inbound,
     MessageState,
@@ -40,7 +39,7 @@ def shown(capsys):
 
     def show(*events):
         with make_view(Output.LINES) as view:
-            view.show([Stored(0, "", event) for event in events])
+            view.show(events)
             view.refresh()
             assert view.due() is None
         return capsys.readouterr().out.splitlines()

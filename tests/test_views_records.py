@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from smsquest_cli import events
 from smsquest_cli.console import Output
-from smsquest_cli.eventlog import Stored
 from smsquest_cli.views import Header, make_view
 
 AT = datetime(2026, 11, 22, 10, 0, 12, 345678, tzinfo=UTC)
@@ -44,7 +43,7 @@ def shown(*happened):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdout", pipe)
         with make_view(Output.JSON, header=Header((("server", "http://127.0.0.1"),))) as view:
-            view.show([Stored(0, "", event) for event in happened])
+            view.show(happened)
             view.refresh()
             assert view.due() is None
     return pipe

@@ -14,7 +14,6 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from smsquest_cli.eventlog import Stored
 from smsquest_cli.events import (
     Inbound,
     Number,
@@ -60,7 +59,7 @@ class Screen:
 
     def show(self, *events):
         """Show *events*, and whatever is put off."""
-        self.table.show([Stored(0, "", event) for event in events])
+        self.table.show(events)
         if due := self.table.due():
             self.now += due
             self.table.refresh()
@@ -304,7 +303,7 @@ def test_a_burst_is_drawn_at_most_eight_times_a_second():
         _ = screen.written
         for number in range(500):  # in one second
             screen.now += 0.002
-            screen.table.show([Stored(0, "", event) for event in exchange(number)])
+            screen.table.show([*exchange(number)])
             drawn += bool(screen.written)
         due = screen.table.due()
         screen.now += due
@@ -329,7 +328,7 @@ def test_slow_drawing_leaves_time_for_other_things():
         screen.show(*exchange(1))
         screen.out.file.write = slow_write
         screen.show(*exchange(2))
-        screen.table.show([Stored(0, "", event) for event in exchange(3)])
+        screen.table.show([*exchange(3)])
 
         assert screen.table.due() == pytest.approx(1.0)
         screen.out.file.write = write
@@ -355,7 +354,7 @@ def test_many_problems_at_once_do_not_flood_the_screen():
     problem = Problem(ts=AT, id="A11", severity="error", line="your app answered 500")
 
     with screen.table:
-        screen.table.show([Stored(0, "", problem)] * 100)
+        screen.table.show([problem] * 100)
         screen.show()
         lines = screen.lines
 
@@ -500,7 +499,7 @@ def test_an_exception_leaves_the_cursor_visible():
 
     def fail():
         with screen.table:
-            screen.table.show([Stored(0, "", event) for event in exchange()])
+            screen.table.show([*exchange()])
             raise RuntimeError
 
     with pytest.raises(RuntimeError):

@@ -85,7 +85,7 @@ def _show(
     while True:
         batch = events.read(cursor, types=types, since=since, sids=sids, number=number)
         if batch.events:
-            view.show(batch.events)
+            view.show([stored.event for stored in batch.events])
         view.refresh()
         if batch.cursor == cursor:
             if not follow:

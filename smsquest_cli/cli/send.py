@@ -124,7 +124,7 @@ def _send(
     """Send *draft*, record it, and show what becomes of it."""
     from smsquest_cli import console, outbox
     from smsquest_cli.delivery_watch import DeliveryWatch, Selection
-    from smsquest_cli.eventlog import Entry, Stored
+    from smsquest_cli.eventlog import Entry
     from smsquest_cli.problems import LocalError
     from smsquest_cli.views.messages import message_view
 
@@ -132,15 +132,15 @@ def _send(
     with account.log() as log, message_view(output) as view:
         console.say(outbox.preview(draft.body))
         if note := outbox.note_on(draft.body, at=now):
-            view.show([Stored(0, "", note)])
+            view.show([note])
         state = outbox.send(twilio, draft, at=now)
         try:
             log.append(Entry(state))
         except LocalError:  # the message is out, whatever becomes of its record
-            view.show([Stored(0, "", state)])
+            view.show([state])
             raise
         if wait is None:
-            view.show([Stored(0, "", state)])
+            view.show([state])
             return
         DeliveryWatch(
             Selection(since=now, sids=frozenset({state.sid})),

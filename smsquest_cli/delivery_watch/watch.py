@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final, Literal
 from smsquest_cli.credentials import masked
 from smsquest_cli.delivery_watch.deliveries import KEEP, Deliveries
 from smsquest_cli.delivery_watch.poll import PATIENCE, DeliveryPoll, Selection, state_of
-from smsquest_cli.eventlog import Stored
 from smsquest_cli.events import MessageState, Problem
 from smsquest_cli.explanations import short
 from smsquest_cli.problems import CredentialsError, ExpectationError, TwilioRefusedError
@@ -105,7 +104,7 @@ class DeliveryWatch:
     # What is known and shown
 
     def _show(self, news: Sequence[events.Event]) -> None:
-        self._view.show([Stored(0, "", event) for event in news])
+        self._view.show(news)
 
     def _update(self, sids: Iterable[str]) -> list[MessageState]:
         """The states of those of *sids* that are wanted, which have changed."""

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from smsquest_cli.eventlog import EventLog, Stored
+    from smsquest_cli.eventlog import EventLog
+    from smsquest_cli.events import Event
     from smsquest_cli.forwarding import Forwarder
     from smsquest_cli.serving.entrances import Entrance, Trust
     from smsquest_cli.views import Header, View
@@ -235,16 +236,17 @@ class Session:
             if batch.cursor == self._cursor:
                 break
             self._cursor = batch.cursor
-            self._count(batch.events)
-            if self._view is not None and batch.events:
-                self._view.show(batch.events)
+            news = [stored.event for stored in batch.events]
+            self._count(news)
+            if self._view is not None and news:
+                self._view.show(news)
         if self._view is not None:
             self._view.refresh()
 
-    def _count(self, news: Sequence[Stored]) -> None:
-        for stored in news:
-            self._inbox.apply(stored.event)
-            match stored.event:
+    def _count(self, news: Sequence[Event]) -> None:
+        for event in news:
+            self._inbox.apply(event)
+            match event:
                 case events.Inbound(duplicate=False, missed=False, body=body):
                     self._received += 1
                     if self._goal.match is None or self._goal.match.search(body):

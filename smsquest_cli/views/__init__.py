@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Protocol, Self
 from smsquest_cli.console import Output
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from types import TracebackType
 
-    from smsquest_cli.eventlog import Stored
+    from smsquest_cli.events import Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,11 @@ class Header:
 
     lines: tuple[tuple[str, str], ...]
     footer_hint: str = "Ctrl-C stops"
+
+    def __iter__(self) -> Iterator[str]:
+        """Its lines, the texts below each other."""
+        for label, text in self.lines:
+            yield f"{label:<10}{text}" if label else text
 
 
 class View(Protocol):
@@ -31,7 +36,7 @@ class View(Protocol):
         self, kind: type[BaseException] | None, err: BaseException | None, tb: TracebackType | None
     ) -> None: ...
 
-    def show(self, batch: Sequence[Stored]) -> None:
+    def show(self, batch: Sequence[Event]) -> None:
         """Show *batch*, or as much as is worth while now: `due` tells whether there is more."""
 
     def due(self) -> float | None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from smsquest_cli.eventlog import Stored
+    from smsquest_cli.events import Event
 
 HEADINGS: Final = ("SID", "To", "Now", "History", "Age", "")
 TO: Final = 14
@@ -68,10 +68,9 @@ class Deliveries:
         for line in (*heading, *rest):
             self._out.print(line, soft_wrap=self._wide, no_wrap=True)
 
-    def show(self, batch: Sequence[Stored]) -> None:
+    def show(self, batch: Sequence[Event]) -> None:
         """Take *batch* in and draw the table, if it is time."""
-        for stored in batch:
-            event = stored.event
+        for event in batch:
             if isinstance(event, MessageState):
                 self._states[event.sid] = event
             elif isinstance(event, Problem):

@@ -27,8 +27,7 @@ from smsquest_cli.views.words import happening, rejection, way
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from smsquest_cli.eventlog import Stored
-    from smsquest_cli.events import Step
+    from smsquest_cli.events import Event, Step
     from smsquest_cli.views import Header
 
 IN: Final = "<--"
@@ -45,19 +44,19 @@ class Lines:
         self._inbox = Inbox()  # knows what an event does not say: whom a reply is for, its way
 
     def __enter__(self) -> Self:
-        for label, text in self._header.lines if self._header else ():
-            console.say(f"{label:<10}{text}" if label else text)
+        for line in self._header or ():
+            console.say(line)
         return self
 
     def __exit__(self, *_: object) -> None:
         """Nothing is left behind."""
 
-    def show(self, batch: Sequence[Stored]) -> None:
+    def show(self, batch: Sequence[Event]) -> None:
         """Write *batch*."""
-        for stored in batch:
-            self._inbox.apply(stored.event)
-            at = stored.event.ts.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-            console.write_line(f"{at}  {self._line(stored.event)}")
+        for event in batch:
+            self._inbox.apply(event)
+            at = event.ts.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+            console.write_line(f"{at}  {self._line(event)}")
 
     def due(self) -> None:
         """Nothing is put off."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from smsquest_cli.eventlog import Stored
+    from smsquest_cli.events import Event
 
 ROWS: Final = 10_000
 PROBLEMS: Final = 20
@@ -41,12 +41,12 @@ class Listing:
         if kind is None:
             self._print()
 
-    def show(self, batch: Sequence[Stored]) -> None:
+    def show(self, batch: Sequence[Event]) -> None:
         """Take *batch* in."""
-        for stored in batch:
-            self._inbox.apply(stored.event)
-            if isinstance(stored.event, Problem):
-                self._problems = [*self._problems[1 - PROBLEMS :], stored.event]
+        for event in batch:
+            self._inbox.apply(event)
+            if isinstance(event, Problem):
+                self._problems = [*self._problems[1 - PROBLEMS :], event]
 
     def due(self) -> None:
         """All waits for the end."""

@@ -12,7 +12,7 @@ from smsquest_cli.views import make_view
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from smsquest_cli.eventlog import Stored
+    from smsquest_cli.events import Event
     from smsquest_cli.views import View
 
 
@@ -39,12 +39,12 @@ class Aside:
     def __exit__(self, *_: object) -> None:
         self._view.__exit__(None, None, None)
 
-    def show(self, batch: Sequence[Stored]) -> None:
+    def show(self, batch: Sequence[Event]) -> None:
         """Show *batch*."""
-        problems = [stored.event for stored in batch if isinstance(stored.event, Problem)]
-        for problem in problems:
-            console.show_problem(problem)
-        self._view.show([one for one in batch if self._also or not isinstance(one.event, Problem)])
+        for event in batch:
+            if isinstance(event, Problem):
+                console.show_problem(event)
+        self._view.show([one for one in batch if self._also or not isinstance(one, Problem)])
 
     def due(self) -> float | None:
         """In how many seconds `refresh` is to be called; None while nothing waits for it."""

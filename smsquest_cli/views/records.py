@@ -9,7 +9,7 @@ from smsquest_cli import console, events
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from smsquest_cli.eventlog import Stored
+    from smsquest_cli.events import Event
     from smsquest_cli.views import Header
 
 
@@ -21,17 +21,17 @@ class Records:
 
     def __enter__(self) -> Self:
         """Say the header, on standard error."""
-        for label, text in self._header.lines if self._header else ():
-            console.say(f"{label:<10}{text}" if label else text)
+        for line in self._header or ():
+            console.say(line)
         return self
 
     def __exit__(self, *_: object) -> None:
         """Nothing is left behind."""
 
-    def show(self, batch: Sequence[Stored]) -> None:
+    def show(self, batch: Sequence[Event]) -> None:
         """Write *batch*."""
-        for stored in batch:
-            console.print_json(events.to_record(stored.event))
+        for event in batch:
+            console.print_json(events.to_record(event))
 
     def due(self) -> None:
         """Nothing is put off."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from smsquest_cli.eventlog import Stored
+    from smsquest_cli.events import Event
     from smsquest_cli.views import Header
 
 NOTES_AT_ONCE: Final = 8
@@ -58,8 +58,7 @@ class Table:
         self._refusals: set[str] = set()  # the reasons that were told
 
     def __enter__(self) -> Self:
-        for label, text in self._header.lines if self._header else ():
-            line = f"{label:<10}{text}" if label else text
+        for line in self._header or ():
             self._out.print(*hanging(console.printable(line), self._out.width), sep="\n")
         if self._header:
             self._out.print()
@@ -69,13 +68,13 @@ class Table:
     def __exit__(self, *_: object) -> None:
         self._stop()
 
-    def show(self, batch: Sequence[Stored]) -> None:
+    def show(self, batch: Sequence[Event]) -> None:
         """Take *batch* in, and draw if it is time."""
-        for stored in batch:
-            self._take(stored.event)
+        for event in batch:
+            self._take(event)
         self.refresh()
-        if self._ends and batch and isinstance(batch[-1].event, events.Stopped):
-            self._close(batch[-1].event)
+        if self._ends and batch and isinstance(batch[-1], events.Stopped):
+            self._close(batch[-1])
 
     def _close(self, stopped: events.Stopped) -> None:
         """Leave the table, and say what the run came to."""
