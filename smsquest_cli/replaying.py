@@ -142,6 +142,7 @@ def deliver(found: Recorded, request: Request) -> Exchange:
         to=fields.get("To", ""),
         body=fields.get("Body", ""),
         visits=(visit,),
+        messages=visit.document.messages if visit.document and not visit.document.error else (),
         findings=visit.document.findings if visit.document else (),
     )
 

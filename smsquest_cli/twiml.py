@@ -293,7 +293,11 @@ class _Reading:
         self._find("R15", 12200, line=element.line, what=what, hint=hint)
 
     def _invalid(self, attribute: str, value: str, expected: str, code: int) -> None:
-        found = {"attribute": attribute, "value": _excerpt(value), "expected": expected}
+        effect = "ends the conversation" if attribute == "Redirect" else "is ignored"
+        found = {
+            "attribute": attribute, "value": _excerpt(value), "effect": effect,
+            "expected": expected,
+        }  # fmt: skip
         self._find("R12", None if attribute == "Redirect" else code, **found, code=code)
 
     def _find(self, problem_id: str, /, twilio_code: int | None = None, **values: object) -> None:

@@ -347,6 +347,17 @@ def test_what_twilios_debugger_would_say_is_said(smsquest_here, twiml, code, wor
     assert f"[D12]: {words} on {url}/sms" in done.stderr
 
 
+def test_what_was_not_sent_is_no_reply(smsquest_here):
+    """A <Message> that Twilio makes no message of does not meet an expectation."""
+    twiml = "<Response><Message to='foo'>hello</Message></Response>"
+    with served(an_app(twiml)) as url:
+        done = smsquest_here(
+            "simulate", "x", "--url", f"{url}/sms", "--pace", "instant", "--expect", "hello"
+        )
+
+    assert (done.returncode, "no reply" in done.stdout) == (8, True)
+
+
 def test_a_refusal_of_the_serve_itself_says_why(serve, smsquest_here):
     """There is no app that could have failed: the request is none of Twilio's."""
     assert serve("--sandbox", "--port", 0).ready

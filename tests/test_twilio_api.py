@@ -314,6 +314,7 @@ def test_a_key_and_its_region_are_named():
         ("https://my_host.example/status", "underscore in host"),
         ("https://x.example/" + "a" * 4000, "too long"),
         ("https://x/status", "Twilio does not take its host, x"),
+        ("https://x?user_id=5", "Twilio does not take its host, x"),
     ],
 )
 def test_why_a_status_callback_is_refused(url, reason):

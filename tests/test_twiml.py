@@ -262,6 +262,7 @@ def test_a_redirect_to_no_url_is_noted():
 
     assert document.redirect == Redirect("ftp://example.com")
     assert found(document) == [("R12", None)]
+    assert 'Redirect "ftp://example.com" ends the conversation' in document.findings[0].line
 
 
 @pytest.mark.parametrize(

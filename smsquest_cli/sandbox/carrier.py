@@ -137,6 +137,7 @@ class Carrier:
             to=to,
             body=body,
             visits=tuple(dialogue.visits),
+            messages=tuple(dialogue.messages),
             replies=tuple(reply.sid for reply in dialogue.replies),
             findings=(*findings, *dialogue.findings),
             alerts=tuple(

@@ -63,12 +63,16 @@ def to_wsgi(app: WsgiApp) -> Deliver:
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """One request and its answer, or the kind of failure where none came (see `FAILURES`)."""
+    """One request and its answer, or the kind of failure where none came (see `FAILURES`).
+
+    ``begun`` says whether a part of an answer came before it failed.
+    """
 
     request: Request
     answer: Answer | None = None
     failure: str | None = None
     detail: str = ""
+    begun: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +138,15 @@ class Overrides:
     def retries(self, hop: Hop) -> bool:
         """Whether the policy (``rp``) asks for another try after *hop*."""
         reasons = {"all"}
+        if hop.begun:  # what was cut off in the middle is never tried again
+            return False
         if hop.failure in _NO_CONNECTION:
             reasons.add("ct")
         elif hop.failure == "timeout":
             reasons.add("rt")
         elif hop.answer is not None and hop.answer.status >= 400:  # noqa: PLR2004
             reasons.add(f"{hop.answer.status // 100}xx")
-        else:  # answered, or cut off in the middle, which is never tried again
+        else:
             return False
         return bool(self.rp & reasons)
 
@@ -227,7 +233,8 @@ class Courier:
             answer = self._deliver(request, connect_timeout=overrides.ct / 1000, timeout=seconds)
         except ExchangeError as err:
             total = err.kind == "timeout" and left < overrides.rt / 1000 and overrides.tt < 15000  # noqa: PLR2004
-            return Hop(request, None, "total" if total else err.kind, err.detail)
+            failure = "total" if total else err.kind
+            return Hop(request, None, failure, err.detail, err.begun)
         return Hop(request, answer)
 
 

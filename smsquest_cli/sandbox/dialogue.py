@@ -63,6 +63,7 @@ class Dialogue:
         self._unsigned = unsigned
         self._texts = 0  # <Message> verbs so far
         self.visits: list[Visit] = []
+        self.messages: list[TwimlMessage] = []  # that became replies
         self.replies: list[SandboxMessage] = []
         self.findings: list[Finding] = []
 
@@ -148,6 +149,7 @@ class Dialogue:
                 in_reply_to=inbound.sid,
             )
         )
+        self.messages.append(verb)
         self.replies.append(reply)
 
     def start(self, scenario: Scenario, pace: str) -> None:

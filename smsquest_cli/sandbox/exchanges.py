@@ -46,8 +46,9 @@ class Exchange:
     """An inbound message, and all that came of it at once.
 
     ``sid`` is None for a message that a Messaging Service dropped. ``visits`` are the documents in
-    order: the webhook's, those it redirects to, the fallback's. ``replies`` are the SIDs of the
-    messages that go out; their delivery may still be under way. ``opt_out`` is the keyword that the
+    order: the webhook's, those it redirects to, the fallback's. ``messages`` are the ``<Message>``
+    verbs that Twilio makes messages of (of one with an invalid ``to`` it does not), ``replies``
+    the SIDs of these; their delivery may still be under way. ``opt_out`` is the keyword that the
     text is (STOP, START, HELP), ``confirmation`` the SID of Twilio's own answer to it. ``recorded``
     is what the serve that was texted knows of it: its reply and its problems; None of another app.
     """
@@ -57,6 +58,7 @@ class Exchange:
     to: str
     body: str
     visits: tuple[Visit, ...] = ()
+    messages: tuple[twiml.TwimlMessage, ...] = ()
     replies: tuple[str, ...] = ()
     findings: tuple[twiml.Finding, ...] = ()
     alerts: tuple[AlertLine, ...] = ()
@@ -102,16 +104,6 @@ class Exchange:
         """Why there was no answer, in words; empty if there was one."""
         return self.visits[0].fetch.detail if self.visits else ""
 
-    @property
-    def messages(self) -> tuple[twiml.TwimlMessage, ...]:
-        """Every ``<Message>`` of every document that was executed."""
-        return tuple(
-            message
-            for visit in self.visits
-            if visit.document and not visit.document.error
-            for message in visit.document.messages
-        )
-
     def reply(self, *, at: datetime) -> Reply | None:
         """The record of the app's answer; None if it gave none."""
         for event in self.recorded or ():
@@ -145,6 +137,7 @@ class Exchange:
                 }
                 for visit in self.visits
             ],
+            "messages": [asdict(message) for message in self.messages],
             "replies": list(self.replies),
             "findings": [
                 {"id": found.id, "values": dict(found.values), "code": found.code}
@@ -169,6 +162,10 @@ class Exchange:
             to=record["to"],
             body=record["body"],
             visits=tuple(visits),
+            messages=tuple(
+                twiml.TwimlMessage(**{**message, "media": tuple(message["media"])})
+                for message in record["messages"]
+            ),
             replies=tuple(record["replies"]),
             findings=tuple(
                 twiml.Finding(found["id"], found["values"], found["code"])
@@ -233,6 +230,7 @@ def _hop_record(hop: Hop) -> dict[str, Any]:
         },
         "failure": hop.failure,
         "detail": hop.detail,
+        "begun": hop.begun,
     }
 
 
@@ -254,4 +252,5 @@ def _hop(record: Mapping[str, Any]) -> Hop:
         ),
         record["failure"],
         record["detail"],
+        record["begun"],
     )

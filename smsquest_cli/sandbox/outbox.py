@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from smsquest_cli.sandbox.account import e164, is_sender_name, without_channel
 from smsquest_cli.sandbox.courier import called_url
@@ -151,8 +152,7 @@ def _content(form: Mapping[str, str], media: Sequence[str]) -> str:
 def _callback(account: Account, form: Mapping[str, str], service: Service | None) -> Webhook | None:
     """Who is told of the message's statuses: its own callback, its app's, or its service's."""
     if url := form.get("StatusCallback"):
-        host = url.partition("://")[2].partition("/")[0]
-        if not _is_url(url) or "_" in host or len(url) > MAX_CALLBACK:
+        if not _is_url(url) or "_" in (urlsplit(url).hostname or "") or len(url) > MAX_CALLBACK:
             raise Refusal(21609, url=url)
         return Webhook(url)
     application = account.applications.get(form.get("ApplicationSid", ""))

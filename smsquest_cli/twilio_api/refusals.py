@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from smsquest_cli.credentials import masked
@@ -78,7 +79,7 @@ def _rejected(login: RestCredentials, code: int) -> str:
 def _fault_of(url: str) -> str:
     """What Twilio has against *url* as a status callback."""
     scheme, separator, rest = url.partition("://")
-    host = rest.partition("/")[0]
+    host = re.split("[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
     if not separator or scheme.lower() not in ("http", "https"):
         return "relative"
     if len(url) > LONGEST_CALLBACK:

@@ -49,7 +49,8 @@ class Failing:
         kind = self.kinds.pop(0)
         if isinstance(kind, int):
             return Answer(kind)
-        raise ExchangeError(kind, "no luck")
+        kind, _, part = kind.partition(" ")
+        raise ExchangeError(kind, "no luck", begun=part == "begun")
 
 
 @pytest.mark.parametrize(
@@ -71,7 +72,9 @@ class Failing:
         ("#rp=4xx,5xx&rc=2", [503, 404], 3, None),
         ("#rp=4xx", [503], 1, None),
         ("#rp=all", ["timeout"], 2, None),
-        ("#rp=all", ["protocol"], 1, 11206),
+        ("#rp=all", ["protocol begun"], 1, 11206),
+        ("#rp=all", ["timeout begun"], 1, 11200),
+        ("#rp=rt", ["timeout begun"], 1, 11200),
         ("#tt=1000", ["timeout"], 1, 11203),
     ],
 )

@@ -136,6 +136,7 @@ def test_a_reply_to_somebody_else(carried, app):
     exchange = carried.play("hi")
 
     sent = carried.carrier.states(exchange.replies)
+    assert [message.body for message in exchange.messages] == ["a", "f", "g"]
     assert [(reply.to, reply.from_, reply.body) for reply in sent] == [
         ("+12025550155", OTHER, "a"),
         ("+447700900123", "Shop", "f"),
