@@ -435,6 +435,14 @@ def test_region_and_edge_come_as_a_pair(load, region, edge, pair):
     assert (login.region, login.edge) == pair
 
 
+@pytest.mark.parametrize("name", ["TWILIO_REGION", "TWILIO_EDGE"])
+@pytest.mark.parametrize("value", ["evil.example/x", "x@evil.example", "a.b", "a b", "\u0661"])
+def test_region_and_edge_are_names_and_no_part_of_another_address(load, name, value):
+    """They stand in the host that gets the credentials, and a .env may come from anywhere."""
+    with pytest.raises(UsageError, match=f"U6: {name} cannot be"):
+        load({**LOGIN, "TWILIO_REGION": "ie1", "TWILIO_EDGE": "dublin", name: value})
+
+
 def test_a_region_nobody_knows_needs_its_edge(load):
     """There is no guessing: the variable that is missing is named."""
     with pytest.raises(UsageError, match="TWILIO_EDGE to be set beside it"):

@@ -98,6 +98,18 @@ def test_a_bad_day_that_lasts_is_one_line_and_changes_nothing(
     assert (twilio.number.sms_url, twilio.updates()) == (OLD, [])
 
 
+@pytest.mark.parametrize(("status", "code"), [(400, 4), (401, 3), (403, 4)])
+def test_a_number_that_may_not_be_changed_was_not(hasty, twilio, address, home, status, code):
+    """Twilio's plain no says why, and leaves nothing to put back."""
+    twilio.faults.add("POST", NUMBER_ITSELF, status=status, times=None)
+    listener = hasty(*address)
+
+    assert listener.wait() == code
+    assert "M1" not in listener.stderr
+    assert twilio.number.sms_url == OLD
+    assert not [*(home / "journal").glob("*.json")]
+
+
 def test_a_field_that_is_missing_is_not_put_back_as_nothing(hasty, twilio, address):
     """An answer without the webhook, before or after, does not lose what the number was."""
     lacking = []

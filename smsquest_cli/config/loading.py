@@ -6,6 +6,7 @@ where its own source names no other account than the one that is used.
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -42,6 +43,7 @@ EDGES: Final[Mapping[str, str]] = {
     "sg1": "singapore",
     "us2": "umatilla",
 }
+_LABEL: Final = re.compile(r"[A-Za-z0-9-]+", re.ASCII)
 OPTIONS: Final[Mapping[str, str]] = {
     "number": "--number",
     "ngrok_domain": "--domain",
@@ -181,7 +183,15 @@ def _secret(text: str | None) -> Secret | None:
 
 
 def _pair(region: str | None, edge: str | None) -> tuple[str | None, str | None]:
-    """Region and edge, both or neither; raises `UsageError` for a region without a known edge."""
+    """Region and edge, both or neither; raises `UsageError` for a region without a known edge.
+
+    They become a part of the host that gets the credentials, so nothing but a name will do.
+    """
+    for variable, value in (("TWILIO_REGION", region), ("TWILIO_EDGE", edge)):
+        if value is not None and not _LABEL.fullmatch(value):
+            raise UsageError(
+                "U6", option=variable, value=value, expected="a name such as ie1, dublin"
+            )
     if region is None:
         return (None, None) if edge is None else ("us1", edge)
     if edge is None and region not in EDGES:

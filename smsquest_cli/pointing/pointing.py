@@ -324,7 +324,11 @@ class Pointing:
 
     def _change(self, changes: Fields) -> None:
         self._unsure = True
-        self._resource.write(changes)
+        try:
+            self._resource.write(changes)
+        except SmsquestError as err:
+            self._unsure = err.id in PASSING  # a refusal that Twilio has answered changed nothing
+            raise
         self._resource.confirm(changes, str(changes[self._held.url_field]))
         self._unsure = False
 
