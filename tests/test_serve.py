@@ -10,12 +10,14 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 import pytest
 from ports import reserved_port
+from pretend_twilio import served
 from program import COMMAND
 
 from smsquest_cli import runs
@@ -168,6 +170,49 @@ def test_until_stops_after_that_many_messages(serve, smsquest_here):
     assert listener.wait() == 0
     last = listener.records[-1]
     assert (last["reason"], last["inbound"]) == ("until", 2)
+
+
+def test_an_api_key_cannot_check_signatures_anywhere(serve, environment):
+    """C5: without a number to point, too, Twilio's own requests are not taken for forged ones."""
+    key = {"TWILIO_API_KEY": "SK" + "2" * 32, "TWILIO_API_SECRET": "s" * 32}
+    environment.update(key, TWILIO_ACCOUNT_SID="AC" + "1" * 32)
+
+    listener = serve("--no-tunnel", "--port", 0)
+
+    assert listener.ready["verify"] is False
+    assert "warning[C5]" in listener.stderr
+
+
+def test_until_waits_for_the_answer_of_a_slow_app(serve, smsquest_here):
+    """The last message counts when Twilio has its answer, not when it has come."""
+
+    def slow(_environ, start):
+        threading.Event().wait(1.2)  # longer than a stopping run waits for what is under way
+        start("200 OK", [("Content-Type", "text/xml")])
+        return [b"<Response><Message>at last</Message></Response>"]
+
+    with served(slow) as app:
+        listener = serve("--sandbox", "--port", 0, "--until", 1, "--forward-to", f"{app}/sms")
+        assert listener.ready
+        done = smsquest_here("simulate", "hello", "--expect", "at last")
+
+        assert (done.returncode, listener.wait()) == (0, 0), done.stderr
+    assert [one["type"] for one in listener.records[-2:]] == ["reply", "stopped"]
+
+
+def test_until_counts_a_message_that_an_earlier_run_has_seen(serve, smsquest_here):
+    """A job that texts with a fixed MessageSid ends every time, and twice is still once."""
+    text = ("simulate", "hello", "--param", f"MessageSid=SM{'5' * 32}", "--pace", "instant")
+    for count in (1, 2):
+        listener = serve("--sandbox", "--port", 0, "--until", count, "--timeout", 20)
+        assert listener.ready
+        for _ in range(2):
+            smsquest_here(*text)
+        if count > 1:
+            smsquest_here("simulate", "another", "--pace", "instant")
+
+        assert listener.wait() == 0, listener.stderr
+        assert listener.records[-1]["inbound"] == count
 
 
 def test_until_counts_only_what_matches(serve, smsquest_here):

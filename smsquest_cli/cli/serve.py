@@ -141,7 +141,9 @@ def serve(
     ready_file: Annotated[
         Path | None,
         typer.Option(
-            "--ready-file", metavar="FILE", help="Write the ready record there once ready."
+            "--ready-file",
+            metavar="FILE",
+            help="Write the ready record there once ready; the file goes when the run stops.",
         ),
     ] = None,
     backfill: Annotated[

@@ -76,6 +76,13 @@ class Entrance:
 
     def _trust(self) -> Trust:
         settings = self._settings
+        if not settings.can_verify and settings.api_key is not None:
+            self.tell("C5")
+            return Trust(
+                verifier=None,
+                account_sid=settings.account_sid,
+                words="NOT CHECKED: an API key cannot (C5), anybody can send here",
+            )
         if not settings.can_verify:
             return Trust(
                 verifier=Verifier(settings.signing_token),

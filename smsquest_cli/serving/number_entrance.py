@@ -29,7 +29,7 @@ from smsquest_cli.problems import (
     TwilioRefusedError,
 )
 from smsquest_cli.segments import segment
-from smsquest_cli.serving.entrances import Entrance, Trust
+from smsquest_cli.serving.entrances import Entrance
 from smsquest_cli.serving.unheard import Unheard
 from smsquest_cli.tunnel import NgrokSettings, NgrokTunnel, TunnelChange, public_url, self_test
 from smsquest_cli.twilio_api import TwilioGateway
@@ -89,16 +89,6 @@ class NumberEntrance(Entrance):
         self._moved_to: str | None = None  # by the tunnel, and Twilio does not know it yet
         self._ms = 0.0
         self._original = ""
-
-    def _trust(self) -> Trust:
-        if self._settings.can_verify:
-            return super()._trust()
-        self.tell("C5")
-        return Trust(
-            verifier=None,
-            account_sid=self._settings.account_sid,
-            words="NOT CHECKED: an API key cannot (C5), anybody can send here",
-        )
 
     def prepare(self) -> None:
         """Choose the number, find out who answers it, and ask where something would be lost."""

@@ -28,11 +28,9 @@ from smsquest_cli.webhooks import create_app
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Sequence
     from pathlib import Path
 
-    from smsquest_cli.eventlog import EventLog
-    from smsquest_cli.events import Event
+    from smsquest_cli.eventlog import EventLog, Stored
     from smsquest_cli.forwarding import Forwarder
     from smsquest_cli.serving.entrances import Entrance, Trust
     from smsquest_cli.views import Header, View
@@ -45,7 +43,7 @@ ANSWERING_THREADS: Final = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
-    """When a run has had enough: after *until* matching messages, or *timeout* seconds."""
+    """When a run has had enough: *until* matching messages are answered, or *timeout* seconds."""
 
     until: int | None = None
     match: re.Pattern[str] | None = None
@@ -97,7 +95,8 @@ class Session:
         self._answers = answers
         self._app = answers.app
         self._inbox = Inbox()  # for what went out: which callbacks are of which reply
-        self._received = self._matching = 0  # messages; one that comes again counts once
+        self._received = self._matching = self._answered = 0  # each message counts once
+        self._unanswered: set[str] = set()  # matching ones: an app may take its time
         self._signals = Signals(entrance.insist, to_the_end=True)
         self._view: View | None = None
         self._cursor = log.start
@@ -211,7 +210,7 @@ class Session:
         deadline = time.monotonic() + limit
         while True:
             self._show_news()
-            if self._goal.until is not None and self._matching >= self._goal.until:
+            if self._goal.until is not None and self._answered >= self._goal.until:
                 self._reason = "until"
                 return
             self._entrance.check()
@@ -236,21 +235,35 @@ class Session:
             if batch.cursor == self._cursor:
                 break
             self._cursor = batch.cursor
+            for stored in batch.events:
+                self._count(stored)
             news = [stored.event for stored in batch.events]
-            self._count(news)
             if self._view is not None and news:
                 self._view.show(news)
         if self._view is not None:
             self._view.refresh()
 
-    def _count(self, news: Sequence[Event]) -> None:
-        for event in news:
-            self._inbox.apply(event)
-            match event:
-                case events.Inbound(duplicate=False, missed=False, body=body):
-                    self._received += 1
-                    if self._goal.match is None or self._goal.match.search(body):
-                        self._matching += 1
+    def _count(self, stored: Stored) -> None:
+        self._inbox.apply(stored.event)
+        match stored.event:
+            case events.Inbound(missed=False, sid=sid, body=body) if self._is_new(stored):
+                self._received += 1
+                if self._goal.match is None or self._goal.match.search(body):
+                    self._matching += 1
+                    self._unanswered.add(sid)
+            case events.Reply(in_reply_to=sid) if sid in self._unanswered:
+                self._unanswered.remove(sid)
+                self._answered += 1
+
+    def _is_new(self, stored: Stored) -> bool:
+        """Whether the message is here for the first time in this run."""
+        event = stored.event
+        assert isinstance(event, events.Inbound)
+        if not event.duplicate:  # in no run at all
+            return True
+        run, types = self._place.run_id, (events.Inbound.type,)
+        first, *_ = self._log.read(0, sids=(event.sid,), run=run, types=types, limit=1).events
+        return first.position == stored.position
 
     def _shortfall(self) -> dict[str, object]:
         """The words of E1: what was waited for, how long, and what came."""
