@@ -25,7 +25,18 @@ MAX_MESSAGES: Final = 10  # which Twilio sends in answer to one
 CALLBACKS: Final = frozenset({"action", "statusCallback"})
 DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>'
 
+# What Twilio may send with a message; https://www.twilio.com/docs/messaging/guides/webhook-request
+FIELDS: Final = tuple(
+    """MessageSid SmsSid SmsMessageSid AccountSid MessagingServiceSid From To Body NumMedia
+    NumSegments SmsStatus ApiVersion FromCity FromState FromZip FromCountry ToCity ToState ToZip
+    ToCountry OptOutType ErrorCode ErrorUrl ReferralNumMedia ButtonText ButtonPayload ButtonType
+    InteractiveData FlowData ChannelMetadata Latitude Longitude Address Label ProfileName WaId
+    Forwarded FrequentlyForwarded MessageType ReferralBody ReferralHeadline ReferralSourceId
+    ReferralSourceType ReferralSourceUrl ReferralMediaId ReferralMediaContentType ReferralMediaUrl
+    ReferralCtwaClid OriginalRepliedMessageSender OriginalRepliedMessageSid""".split()  # noqa: SIM905
+)
 _PLACEHOLDER: Final = re.compile(r"\{\{|\}\}|\{([A-Za-z][A-Za-z0-9_]*)\}|[{}]")
+_MEDIA: Final = re.compile(r"Media(Url|ContentType)[0-9]")
 _LINE_END: Final = re.compile("\r\n?")
 _EXPECTED: Final = '{Body}, {From} or another field of the webhook; "{{" and "}}" for braces'
 
@@ -40,6 +51,21 @@ class TwimlAnswer:
 
 Rule = Callable[[Message, str], TwimlAnswer]
 """Answers a message; the string is the absolute URL where the status of a reply goes."""
+
+
+def strange_fields(template: str) -> dict[str, str | None]:
+    """The placeholders in *template* that Twilio sends nothing for, and what was meant perhaps."""
+    names = {found[1]: None for found in _PLACEHOLDER.finditer(template) if found[1]}
+    strange = [name for name in names if name not in FIELDS and not _MEDIA.fullmatch(name)]
+    return {name: _meant(name) for name in strange}
+
+
+def _meant(name: str) -> str | None:
+    from difflib import get_close_matches  # for a slip only
+
+    small = {field.lower(): field for field in FIELDS}
+    close = get_close_matches(name.lower(), small, n=1, cutoff=0.75)
+    return small[close[0]] if close else None
 
 
 def no_reply() -> Rule:

@@ -160,6 +160,42 @@ def test_a_ready_file_of_an_earlier_run_deceives_nobody(serve, tmp_path):
     assert not (tmp_path / "ready.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        (
+            "{body}",
+            "{body} in --reply is no field that Twilio sends, so it stays empty. Did you mean",
+        ),
+        ("{Weather}", "{Weather} in --reply is no field that Twilio sends, so it stays empty\n"),
+    ],
+)
+def test_a_placeholder_that_stays_empty_is_said_at_once(serve, template, said):
+    """R18, with what was meant where that can be guessed; it may be a field of the user's own."""
+    listener = serve("--sandbox", "--port", 0, "--reply", template, "--timeout", 0)
+
+    assert listener.wait() == 8
+    assert f"warning[R18]: {said}" in listener.stderr
+
+
+@pytest.mark.parametrize(
+    ("twiml", "found"),
+    [
+        ("<Response><message>hello</message></Response>", ["R15"]),
+        ("<Response><Message to='{Frm}'>{Body}</Message></Response>", ["R18"]),
+        ("<Response><Message to='{From}'><Media>{MediaUrl0}</Media></Message></Response>", []),
+        ("<Response/>", []),
+    ],
+)
+def test_what_twilio_would_ignore_in_a_document_is_said_at_once(serve, tmp_path, twiml, found):
+    """A slip in ``--twiml`` is found before the first message comes."""
+    (tmp_path / "reply.xml").write_text(twiml)
+    listener = serve("--sandbox", "--port", 0, "--twiml", "reply.xml", "--timeout", 0)
+
+    assert listener.wait() == 8
+    assert [one["id"] for one in listener.records if one["type"] == "problem"] == [*found, "E1"]
+
+
 def test_until_stops_after_that_many_messages(serve, smsquest_here):
     """``--until 2`` ends with 0 once two messages have come."""
     listener = serve("--sandbox", "--port", 0, "--until", 2)

@@ -6,16 +6,17 @@ import os
 import secrets
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from smsquest_cli import console
-from smsquest_cli.eventlog import log_file, open_log
+from smsquest_cli.eventlog import Entry, log_file, open_log
 from smsquest_cli.messages import SMS
 from smsquest_cli.problems import UsageError
 from smsquest_cli.serving.entrances import Entrance, SandboxEntrance
+from smsquest_cli.serving.rules import ChosenRule, chosen_rule
 from smsquest_cli.serving.session import Answers, Goal, Place, Session
-from smsquest_cli.webhooks import Receiver, RuleAnswerer
+from smsquest_cli.webhooks import Receiver
 
 if TYPE_CHECKING:
     import re
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from smsquest_cli.config import Settings
     from smsquest_cli.eventlog import EventLog
     from smsquest_cli.forwarding import Forwarder
-
-DEFAULT_REPLY: Final = "You said: {Body}"
-LARGEST_DOCUMENT: Final = 64 * 1024  # Twilio reads no more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,18 +65,21 @@ def session_for(settings: Settings, options: ServeOptions) -> Iterator[Session]:
         _writable(options.ready_file)
     goal = Goal(until=options.until, match=options.match, timeout=options.timeout)
     forwarder = _forwarder(settings, options)
-    answerer = forwarder or _rule(options)
+    rule = chosen_rule(reply=options.reply, document=options.twiml, no_reply=options.no_reply)
     run_id = secrets.token_hex(8)
     store = log_file(settings.store)
     log = open_log(store, run=run_id)
     try:
         for note in log.notes:
             console.show_problem(note)
+        for doubt in rule.doubts:
+            console.show_problem(doubt)
+            log.append(Entry(doubt))
         entrance = _entrance(settings, options, log, run_id)
         trust = entrance.trust(verify=not options.no_verify)
         receiver = Receiver(
             log,
-            answerer,
+            forwarder or rule.answerer,
             run=run_id,
             verifier=trust.verifier,
             account_sid=trust.account_sid,
@@ -97,7 +98,7 @@ def session_for(settings: Settings, options: ServeOptions) -> Iterator[Session]:
             trust=trust,
             goal=goal,
             output=console.stream_output(options.output),
-            answers=Answers(*_told(options), app=forwarder),
+            answers=_answers(options, rule, forwarder),
         )
     finally:
         log.close()
@@ -126,29 +127,12 @@ def _signed_elsewhere(options: ServeOptions) -> str:
     return f"   (if it checks signatures: --resign, as Twilio signs {signed})"
 
 
-def _told(options: ServeOptions) -> tuple[str, str]:
+def _answers(options: ServeOptions, rule: ChosenRule, app: Forwarder | None) -> Answers:
     """What answers messages, as the header says it."""
-    if options.forward_to is not None:
-        return "app", f"{options.forward_to} gets every message{_signed_elsewhere(options)}"
-    if options.no_reply:
-        return "reply", "none (an empty <Response/>)"
-    if options.twiml is not None:
-        return "reply", f"the TwiML of {options.twiml}"
-    if options.reply is not None:
-        return "reply", f'"{options.reply}"'
-    return "reply", f'"{DEFAULT_REPLY}"   (another: --reply, your own app: --forward-to)'
-
-
-def _rule(options: ServeOptions) -> RuleAnswerer:
-    from smsquest_cli import replies
-
-    if options.no_reply:
-        return RuleAnswerer(replies.no_reply(), "none")
-    if options.twiml is not None:
-        text = _document(options.twiml)
-        return RuleAnswerer(replies.twiml_reply(text, name=str(options.twiml)), "twiml")
-    template = DEFAULT_REPLY if options.reply is None else options.reply
-    return RuleAnswerer(replies.text_reply(template), "reply")
+    if app is None:
+        return Answers("reply", rule.words)
+    words = f"{options.forward_to} gets every message{_signed_elsewhere(options)}"
+    return Answers("app", words, app)
 
 
 def _forwarder(settings: Settings, options: ServeOptions) -> Forwarder | None:
@@ -159,19 +143,6 @@ def _forwarder(settings: Settings, options: ServeOptions) -> Forwarder | None:
     # What the app checks with: the sandbox signs with the same.
     token = settings.signing_token if options.resign else None
     return Forwarder(options.forward_to, status_to=options.forward_status, resign_with=token)
-
-
-def _document(path: Path) -> str:
-    try:
-        text = path.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as err:
-        why = err.strerror if isinstance(err, OSError) else "UTF-8 text"
-        raise UsageError(
-            "U6", option="--twiml", value=str(path), expected=f"a TwiML file ({why})"
-        ) from err
-    if len(text.encode()) > LARGEST_DOCUMENT:
-        raise UsageError("U6", option="--twiml", value=str(path), expected="64 kB or less")
-    return text
 
 
 def _entrance(settings: Settings, options: ServeOptions, log: EventLog, run_id: str) -> Entrance:

@@ -270,11 +270,11 @@ class Session:
         kind = "matching messages" if self._goal.match else "messages"
         wanted = self._goal.until
         came = self._matching
-        found = f"{came} came" if wanted else f"{came} {kind} came"
+        found = f"{came} came" if wanted else f"{_counted(came, kind)} came"
         return {
             "expected": _counted(wanted, kind) if wanted else "stopped",
             "seconds": f"{self._goal.timeout:g}",
-            "found": f"{found}. {self._entrance.why_silent()}",
+            "found": found if came else f"{found}. {self._entrance.why_silent()}",
         }
 
     def _finish(self) -> None:
@@ -304,4 +304,4 @@ class Session:
 
 
 def _counted(number: int, things: str) -> str:
-    return f"{number} {things if number > 1 else things.removesuffix('s')}"
+    return f"{number} {things if number != 1 else things.removesuffix('s')}"
