@@ -69,8 +69,8 @@ def main() -> None:
             )
             receiver.public_url = PUBLIC
             requests = [parsed(one) for one in raw]
-            checks = receiver._checks  # noqa: SLF001 - its stages are what this is about
-            forms = [dict(checks.fields(one)[0]) for one in requests]
+            admission = receiver._admission  # noqa: SLF001 - its stages are what this is about
+            forms = [dict(admission.fields(one)[0]) for one in requests]
             messages = [Message.from_webhook(form) for form in forms]
             prepared = [receiver._prepared(one) for one in requests]  # noqa: SLF001
             entries = [entry for one in prepared for entry in one.entries]
@@ -83,7 +83,7 @@ def main() -> None:
             whole = took(receiver.answer, groups, each=GROUP)
             stages = {
                 "HTTP: head and body": took(parsed, raw),
-                "form and signature": took(checks.fields, requests),
+                "form and signature": took(admission.fields, requests),
                 "message and its values": took(Message.from_webhook, forms),
                 "TwiML": took(lambda one: rule(one, PUBLIC + "/status?re=x"), messages),
                 "two rows: JSON, raw request": 2 * took(row, entries),

@@ -16,13 +16,13 @@ import pytest
 from ports import closed_port
 from pretend_twilio import pretend_twilio, served
 
-from smsquest_cli.checkup import Check, account, check_up, computer
 from smsquest_cli.console import Output
+from smsquest_cli.doctor import Check, account, check_up, computer
 from smsquest_cli.events import Ready, SandboxAccount
 from smsquest_cli.journal import Entry, Journal
 from smsquest_cli.runs import Run, announced
 from smsquest_cli.sandbox import ACCOUNT_SID, NUMBER, PHONE
-from smsquest_cli.views.checkup import show_checkup
+from smsquest_cli.views.doctor import show_checks
 
 OLD = "https://api.shop.example/sms"
 
@@ -562,7 +562,7 @@ CHECKS = [
 
 def test_lines_off_a_terminal(capsys):
     """One line each, unwrapped, without colour; what a terminal would obey is shown."""
-    assert show_checkup(CHECKS, Output.TABLE) == 1
+    assert show_checks(CHECKS, Output.TABLE) == 1
 
     assert capsys.readouterr().out.splitlines() == [
         "ok       credentials  AC00…00 by auth token  (.env line 2)",
@@ -587,7 +587,7 @@ def test_lines_on_a_terminal(monkeypatch):
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
 
-    assert show_checkup([*CHECKS, CHECKS[2]], Output.TABLE) == 2
+    assert show_checks([*CHECKS, CHECKS[2]], Output.TABLE) == 2
 
     shown = terminal.getvalue()
     assert "\x1b[32mok       \x1b[0m" in shown
@@ -598,7 +598,7 @@ def test_lines_on_a_terminal(monkeypatch):
 
 def test_one_document_for_programs(capsys):
     """`{checks: [{id, state, line, fix, source}]}`."""
-    assert show_checkup(CHECKS[:2], Output.JSON) == 0
+    assert show_checks(CHECKS[:2], Output.JSON) == 0
 
     document = json.loads(capsys.readouterr().out)
     assert [*document] == ["checks"]

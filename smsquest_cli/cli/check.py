@@ -29,7 +29,7 @@ def check(
     from smsquest_cli import console, forwarding, signing
     from smsquest_cli.check import check as checked
     from smsquest_cli.check import failed
-    from smsquest_cli.views.checks import show_results
+    from smsquest_cli.views.check import show_results
 
     invocation: Invocation = ctx.obj
     invocation.output = output

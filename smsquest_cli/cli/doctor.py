@@ -29,9 +29,9 @@ def doctor(
     """
     from datetime import UTC, datetime
 
-    from smsquest_cli.checkup import check_up
     from smsquest_cli.console import Output
-    from smsquest_cli.views.checkup import show_checkup
+    from smsquest_cli.doctor import check_up
+    from smsquest_cli.views.doctor import show_checks
 
     invocation: Invocation = ctx.obj
     invocation.output = output
@@ -41,5 +41,5 @@ def doctor(
         cwd=working_folder(),
         now=lambda: datetime.now(UTC),
     )
-    if show_checkup(checks, Output(output)):
+    if show_checks(checks, Output(output)):
         raise typer.Exit(1)

@@ -24,8 +24,8 @@ from smsquest_cli.messages import (
 from smsquest_cli.problems import LocalError
 from smsquest_cli.segments import cost, segment
 from smsquest_cli.webhooks.address import PublicAddress
+from smsquest_cli.webhooks.admission import Admission, RefusedError, malformed
 from smsquest_cli.webhooks.answering import RuleAnswerer
-from smsquest_cli.webhooks.checks import Checks, RefusedError, malformed
 from smsquest_cli.webhooks.failures import Failures
 from smsquest_cli.webhooks.rejections import Rejections
 from smsquest_cli.wire import Request
@@ -90,7 +90,7 @@ class Receiver:
         self._disk = ThreadPoolExecutor(1, "disk")  # waited for while an app works
         self._account_sid = account_sid
         self._now = now
-        self._checks = Checks(verifier, account_sid)
+        self._admission = Admission(verifier, account_sid)
         self._rejections = Rejections(self._record, now=now)
         self._failures = Failures()
         self._remarked: set[str] = set()  # other accounts whose callbacks were noted
@@ -98,7 +98,7 @@ class Receiver:
 
     def move(self, public_url: str) -> None:
         """From now on Twilio reaches us at *public_url*."""
-        self._checks.move(PublicAddress.of(public_url))
+        self._admission.move(PublicAddress.of(public_url))
 
     def close(self) -> None:
         """Record what is not yet recorded of refused requests, and keep no app waiting."""
@@ -108,7 +108,7 @@ class Receiver:
 
     def local_path(self, path: str) -> str:
         """*path* of a request, without the path of the public URL."""
-        return self._checks.address.local_path(path)
+        return self._admission.address.local_path(path)
 
     def takes(self, method: str, path: str) -> bool:
         """Whether a request is one of Twilio's kind."""
@@ -159,7 +159,7 @@ class Receiver:
         arrival = self._arrival(incoming)
         if arrival.message is None:
             return _Prepared(arrival, arrival.entries, CONFIRMED)
-        status_url = self._checks.address.status_url(quote(arrival.message.sid, safe=""))
+        status_url = self._admission.address.status_url(quote(arrival.message.sid, safe=""))
         answered = self._rule.answer(arrival.message, status_url)
         entries = (*arrival.entries, *self._told_by(answered))
         return _Prepared(arrival, entries, _response(answered))
@@ -199,11 +199,11 @@ class Receiver:
 
     def _arrival(self, incoming: Incoming) -> _Arrival:
         """What *incoming* says, checked; raises `RefusedError`."""
-        pairs, signature = self._checks.fields(incoming)
+        pairs, signature = self._admission.fields(incoming)
         form = dict(pairs)
         if len(form) != len(pairs):
             form = dict(reversed(pairs))  # of a repeated field the first counts, as in Flask
-        url = self._checks.address.url_of(incoming.target)
+        url = self._admission.address.url_of(incoming.target)
         request = Request(incoming.method, url, incoming.headers(), incoming.body)
         try:
             # An app may take its callbacks where its messages come in (action="/sms").
@@ -284,7 +284,7 @@ class Receiver:
     def _unheard(self, reply: Reply) -> Iterator[Problem]:
         """What is wrong with the addresses that are to be told of the messages of *reply*."""
         for url in {one.status_callback for one in reply.messages if one.status_callback}:
-            reason = self._checks.address.why_unheard(url)
+            reason = self._admission.address.why_unheard(url)
             if reason is not None:
                 yield Problem.of(
                     "A18", at=reply.ts, about=reply.in_reply_to, url=url, reason=reason

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING, Final
 
-from smsquest_cli.checkup.checks import Check, trouble
+from smsquest_cli.doctor.checks import Check, trouble
 from smsquest_cli.eventlog import log_file
 from smsquest_cli.journal import Journal
 from smsquest_cli.problems import LocalError, TunnelError, UsageError, line_of

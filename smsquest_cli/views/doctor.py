@@ -13,14 +13,14 @@ from smsquest_cli.console import Output, printable
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from smsquest_cli.checkup import Check
+    from smsquest_cli.doctor import Check
 
 STYLES: Final = {"ok": "green", "problem": "bold red", "skipped": "dim"}
 STATE_WIDTH: Final = 9
 ID_WIDTH: Final = 13
 
 
-def show_checkup(checks: Iterable[Check], output: Output) -> int:
+def show_checks(checks: Iterable[Check], output: Output) -> int:
     """Show *checks*; the number of problems among them."""
     if output is Output.JSON:
         found = list(checks)

@@ -51,8 +51,11 @@ def malformed(status: int, hint: str) -> RefusedError:
     return RefusedError(status, "malformed", lambda: hint)
 
 
-class Checks:
-    """Checks requests against the public address and the secrets of *verifier*, if there is one."""
+class Admission:
+    """Decides whether a request is one of Twilio's.
+
+    It goes by the public address, and by the secrets of *verifier*, if there is one.
+    """
 
     def __init__(self, verifier: Verifier | None, account_sid: str | None) -> None:
         self.address = PublicAddress()

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from smsquest_cli import console, wire
-from smsquest_cli.checkup.checks import Check, trouble
 from smsquest_cli.credentials import masked
 from smsquest_cli.diagnosis import Route, choose_number, route_of, titled
+from smsquest_cli.doctor.checks import Check, trouble
 from smsquest_cli.explanations import short
 from smsquest_cli.problems import CredentialsError, SmsquestError, line_of
 from smsquest_cli.runs import running

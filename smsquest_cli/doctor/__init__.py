@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smsquest_cli.checkup.account import account_checks
-from smsquest_cli.checkup.checks import Check
-from smsquest_cli.checkup.computer import local_checks
+from smsquest_cli.doctor.account import account_checks
+from smsquest_cli.doctor.checks import Check
+from smsquest_cli.doctor.computer import local_checks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
