@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from measuring import ACCOUNT, PUBLIC, TOKEN, print_table, signed_requests
 from waitress.adjustments import Adjustments
 
-from smsquest_cli.eventlog import Entry, open_log
+from smsquest_cli.eventlog import LogEntry, open_log
 from smsquest_cli.eventlog.rows import row_of
 from smsquest_cli.messages import Message
 from smsquest_cli.replies import text_reply
@@ -75,7 +75,7 @@ def main() -> None:
             prepared = [receiver._prepared(one) for one in requests]  # noqa: SLF001
             entries = [entry for one in prepared for entry in one.entries]
 
-            def row(entry: Entry) -> object:
+            def row(entry: LogEntry) -> object:
                 numbers = ("+12025550143", "+12025550100")
                 return row_of(entry.event, run="r", numbers=numbers, request=entry.request)
 

@@ -21,7 +21,7 @@ from smsquest_cli.problems import catalogue
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from smsquest_cli.problems import Entry
+    from smsquest_cli.problems import CatalogueEntry
 
 TWILIO_ERRORS: Final = "https://www.twilio.com/docs/api/errors"
 STATUSES: Final = "https://www.twilio.com/docs/messaging/guides/track-outbound-message-status"
@@ -174,7 +174,7 @@ def _reference_lines() -> Iterator[str]:
     yield ""
 
 
-def _reference_entry(entry: Entry) -> Iterator[str]:
+def _reference_entry(entry: CatalogueEntry) -> Iterator[str]:
     yield ""
     yield f'<a id="{entry.id.lower()}"></a>'
     yield ""

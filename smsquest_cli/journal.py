@@ -51,7 +51,7 @@ _SID: Final = re.compile(r"(PN|MG)[0-9A-Za-z]{1,64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class JournalEntry:
     """What is to be put back, where, and who changed it."""
 
     sid: str  # of what was changed: PN… or MG…
@@ -83,7 +83,7 @@ class Entry:
         return self.ours[-1]
 
     def __repr__(self) -> str:
-        return f"<Entry {self.sid} {self.number}>"
+        return f"<JournalEntry {self.sid} {self.number}>"
 
 
 class Journal:
@@ -95,7 +95,7 @@ class Journal:
         self.folder = home / "journal"
         self._now = now
 
-    def signed(self, entry: Entry, *, pid: int | None = None) -> Entry:
+    def signed(self, entry: JournalEntry, *, pid: int | None = None) -> JournalEntry:
         """*entry* as one that the process *pid* (this one) begins now."""
         pid = pid or os.getpid()
         return replace(
@@ -110,20 +110,20 @@ class Journal:
 
     # Reading
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[JournalEntry]:
         """Every entry, the oldest first; what cannot be read is passed over."""
         found = [entry for path in self._files() if (entry := _read(path))]
         return sorted(found, key=lambda entry: entry.started)
 
-    def entry(self, sid: str) -> Entry | None:
+    def entry(self, sid: str) -> JournalEntry | None:
         """The entry of the resource *sid*, or None."""
         return _read(self._path(sid))
 
-    def is_live(self, entry: Entry) -> bool:
+    def is_live(self, entry: JournalEntry) -> bool:
         """Whether the run that made *entry* is still there to put it back."""
         return processes.is_running(entry.pid, entry.process)  # of no other computer, see there
 
-    def stale(self) -> list[Entry]:
+    def stale(self) -> list[JournalEntry]:
         """The entries whose run is gone without having put its number back."""
         return [entry for entry in self.entries() if not (entry.kept or self.is_live(entry))]
 
@@ -147,7 +147,7 @@ class Journal:
 
     # Writing
 
-    def write(self, entry: Entry, *, replacing: Entry | None) -> bool:
+    def write(self, entry: JournalEntry, *, replacing: JournalEntry | None) -> bool:
         """Put *entry* on disk, durably, in the place of *replacing*; False if that changed.
 
         Raises `NumberError` (M4) where a live run has it, `LocalError` (L4) where it cannot be
@@ -165,7 +165,7 @@ class Journal:
             write_private(path, _to_text(_to_json(entry)), durable=True)
         return True
 
-    def refuse_live(self, entry: Entry) -> None:
+    def refuse_live(self, entry: JournalEntry) -> None:
         """Raise `NumberError` (M4) if the run of *entry* is there, be it this one."""
         if self.is_live(entry):
             since = _when(entry.started, self._now())
@@ -176,14 +176,14 @@ class Journal:
                 consequence="Stop it first, or use another number",
             )
 
-    def clear(self, entry: Entry) -> None:
+    def clear(self, entry: JournalEntry) -> None:
         """Forget *entry*: what it tells of is put back."""
         with self._alone():
             if _read(self._path(entry.sid)) == entry:
                 self._path(entry.sid).unlink()
                 sync_folder(self.folder)
 
-    def archive(self, entry: Entry, outcome: str) -> None:
+    def archive(self, entry: JournalEntry, outcome: str) -> None:
         """Set *entry* aside with its *outcome*: it is not to be put back any more."""
         path = self._archived(entry)
         with self._alone():
@@ -196,16 +196,16 @@ class Journal:
 
     # What was changed for good, and can still be undone
 
-    def undoable(self) -> list[Entry]:
+    def undoable(self) -> list[JournalEntry]:
         """The newest change of each number that was set aside as `SET`; the oldest first."""
-        found: dict[str, Entry] = {}
+        found: dict[str, JournalEntry] = {}
         for path in sorted((self.folder / "archive").glob("*.json")):
             sid = path.stem.partition("-")[0]
             if (entry := _read(path, sid=sid, outcome=SET)) is not None:
                 found[sid] = entry  # the names end in the time
         return sorted(found.values(), key=lambda entry: entry.started)
 
-    def revive(self, entry: Entry) -> None:
+    def revive(self, entry: JournalEntry) -> None:
         """Take *entry* out of the archive, as one that waits to be put back."""
         with self._alone():
             write_private(self._path(entry.sid), _to_text(_to_json(entry)), durable=True)
@@ -214,7 +214,7 @@ class Journal:
 
     # Files
 
-    def _archived(self, entry: Entry) -> Path:
+    def _archived(self, entry: JournalEntry) -> Path:
         return self.folder / "archive" / f"{entry.sid}-{entry.started:%Y%m%dT%H%M%S}.json"
 
     def _path(self, sid: str) -> Path:
@@ -257,7 +257,7 @@ else:
             fcntl.flock(handle, fcntl.LOCK_EX)
 
 
-def _read(path: Path, *, sid: str | None = None, outcome: str | None = None) -> Entry | None:
+def _read(path: Path, *, sid: str | None = None, outcome: str | None = None) -> JournalEntry | None:
     """The entry in *path*, or None where there is none that can be understood.
 
     It is to be about *sid* (the file's name) and to have that *outcome*.
@@ -275,11 +275,11 @@ def _to_text(content: Mapping[str, Any]) -> str:
     return json.dumps(content, indent=1, ensure_ascii=False)
 
 
-def _to_json(entry: Entry) -> dict[str, Any]:
+def _to_json(entry: JournalEntry) -> dict[str, Any]:
     return {"v": VERSION, **asdict(entry), "started": entry.started.isoformat()}
 
 
-def _from_json(content: dict[str, Any], sid: str) -> Entry:
+def _from_json(content: dict[str, Any], sid: str) -> JournalEntry:
     """The entry in *content*; raises one of several errors where it is none."""
     fields = FIELDS[sid[:2]]
     original: dict[str, str | bool] = {}
@@ -287,7 +287,7 @@ def _from_json(content: dict[str, Any], sid: str) -> Entry:
         original[name] = value
         if type(value) is not fields[name]:
             raise TypeError(f"{name} is {value!r}")
-    entry = Entry(
+    entry = JournalEntry(
         sid=content["sid"],
         number=_text(content["number"]),
         account_sid=_text(content["account_sid"]),

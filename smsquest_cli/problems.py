@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CatalogueEntry:
     """One problem of the catalogue; ``line`` holds ``{placeholders}`` for what is known later."""
 
     id: str
@@ -31,10 +31,10 @@ class Entry:
 
 
 @cache
-def catalogue() -> Mapping[str, Entry]:
+def catalogue() -> Mapping[str, CatalogueEntry]:
     """Every problem by its id, in the order of the catalogue."""
     text = (resources.files(__package__) / "catalogue" / "problems.toml").read_text("utf-8")
-    return {id_: Entry(id_, **values) for id_, values in tomllib.loads(text).items()}
+    return {id_: CatalogueEntry(id_, **values) for id_, values in tomllib.loads(text).items()}
 
 
 def line_of(problem_id: str, /, **values: object) -> str:

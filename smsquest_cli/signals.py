@@ -23,7 +23,7 @@ REASONS: Final[Mapping[str, tuple[str, int]]] = {
 }
 
 
-class Stopped(BaseException):  # like KeyboardInterrupt: not an error
+class StopRequested(BaseException):  # like KeyboardInterrupt: not an error
     """A signal asked us to stop while `Signals.interruptible` code ran."""
 
 
@@ -76,7 +76,7 @@ class Signals:
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
-        """Let a signal raise `Stopped` inside the block, or at its start if one came before."""
+        """Let a signal raise `StopRequested` inside the block; at its start if one came before."""
         self._raising = True
         try:
             self.check()
@@ -85,9 +85,9 @@ class Signals:
             self._raising = False
 
     def check(self) -> None:
-        """Raise `Stopped` if a signal has come."""
+        """Raise `StopRequested` if a signal has come."""
         if self.reason is not None:
-            raise Stopped
+            raise StopRequested
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         self.count += 1
@@ -95,7 +95,7 @@ class Signals:
             self.reason, self.exit_code = REASONS[signal.Signals(number).name]
         if self._raising:
             self._raising = False
-            raise Stopped
+            raise StopRequested
         if self.count > 1:
             with suppress(Exception):  # which would fly through what is being put back, and end it
                 self._on_repeat(self.count)

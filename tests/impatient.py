@@ -22,5 +22,7 @@ if __name__ == "__main__":
         pause=lambda _seconds: threading.Event().wait(0.02),
     )
     forwarding.Forwarder.__init__.__kwdefaults__["wait_seconds"] = 0.2
-    ngrok.Pace = partial(ngrok.Pace, startup=3, tick=0.05, reconnect=0.6, pauses=(0.1,), lost=1.5)
+    ngrok.Timings = partial(
+        ngrok.Timings, startup=3, tick=0.05, reconnect=0.6, pauses=(0.1,), lost=1.5
+    )
     main()

@@ -19,7 +19,7 @@ from pretend_twilio import pretend_twilio
 from smsquest_cli.configuring import Wanted, apply, plan, put_back
 from smsquest_cli.diagnosis import route_of
 from smsquest_cli.events import Ready
-from smsquest_cli.journal import Entry, Journal
+from smsquest_cli.journal import Journal, JournalEntry
 from smsquest_cli.problems import NumberError
 from smsquest_cli.runs import Run, announced
 from smsquest_cli.sandbox import ACCOUNT_SID, NUMBER
@@ -98,7 +98,7 @@ def a_run(url):
 
 def left_behind(journal, twilio, **fields):
     """The journal entry of a run that was killed while the number called `TUNNEL`."""
-    entry = Entry(
+    entry = JournalEntry(
         **{
             "sid": twilio.number.sid,
             "number": NUMBER,
@@ -767,7 +767,7 @@ def test_a_number_of_a_live_run_is_refused(configure, twilio, journal):
 
 
 def _entry_of(twilio):
-    return Entry(
+    return JournalEntry(
         sid=twilio.number.sid,
         number=NUMBER,
         account_sid=ACCOUNT_SID,

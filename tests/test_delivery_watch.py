@@ -12,7 +12,7 @@ import pytest
 
 from smsquest_cli.delivery_watch import Deliveries, DeliveryWatch, Selection
 from smsquest_cli.delivery_watch.poll import LIST_LIMIT, state_of
-from smsquest_cli.eventlog import Entry, open_log
+from smsquest_cli.eventlog import LogEntry, open_log
 from smsquest_cli.events import MessageState, Problem, Reply, Status
 from smsquest_cli.problems import CredentialsError, ExpectationError, TwilioRefusedError
 from smsquest_cli.twilio_api import SentMessage
@@ -126,7 +126,7 @@ def watching(log, shown, *, twilio=None, sids=(), number=None, interval=0.02, **
 
 
 def record(log, *events):
-    log.append(*map(Entry, events))
+    log.append(*map(LogEntry, events))
 
 
 def test_once_shows_each_message_once_as_it_stands(log, shown):

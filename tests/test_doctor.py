@@ -19,7 +19,7 @@ from pretend_twilio import pretend_twilio, served
 from smsquest_cli.console import Output
 from smsquest_cli.doctor import Check, account, check_up, computer
 from smsquest_cli.events import Ready, SandboxAccount
-from smsquest_cli.journal import Entry, Journal
+from smsquest_cli.journal import Journal, JournalEntry
 from smsquest_cli.runs import Run, announced
 from smsquest_cli.sandbox import ACCOUNT_SID, NUMBER, PHONE
 from smsquest_cli.views.doctor import show_checks
@@ -404,7 +404,7 @@ def test_no_time_is_no_wrong_time(doctor, monkeypatch):
 def write_entry(twilio, **fields):
     journal = Journal(twilio.folder / "state")
     entry = journal.signed(
-        Entry(
+        JournalEntry(
             sid=twilio.number.sid, number=NUMBER, account_sid=ACCOUNT_SID,
             original={"sms_url": OLD}, ours=("https://x.ngrok.app/sms",),
             started=datetime.now(UTC), pid=0,

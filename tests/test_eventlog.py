@@ -22,7 +22,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from smsquest_cli.eventlog import Entry, database, open_log, queries, sqlite_log
+from smsquest_cli.eventlog import LogEntry, database, open_log, queries, sqlite_log
 from smsquest_cli.events import (
     Inbound,
     MessageState,
@@ -95,7 +95,7 @@ def log(path):
 def test_events_come_back_in_the_order_in_which_they_were_recorded(log):
     """A reader gets what was appended, at growing positions, and a cursor to read on from."""
     first, second = inbound(), reply()
-    recorded = log.append(Entry(first, REQUEST), Entry(second))
+    recorded = log.append(LogEntry(first, REQUEST), LogEntry(second))
 
     batch = log.read(0)
 
@@ -111,7 +111,7 @@ def test_events_come_back_in_the_order_in_which_they_were_recorded(log):
 
 def test_a_slow_reader_catches_up_in_batches(log):
     """A limit bounds a batch, and its cursor leads to the next; nothing is left out."""
-    log.append(*[Entry(inbound(f"SM{number:032}")) for number in range(25)])
+    log.append(*[LogEntry(inbound(f"SM{number:032}")) for number in range(25)])
 
     seen, cursor = [], 0
     while (batch := log.read(cursor, limit=10)).events:
@@ -140,14 +140,14 @@ def test_any_event_comes_back_as_it_was(log, news):
     """Every character that can come in a webhook survives the way to the disk and back."""
     before = log.head()
 
-    recorded = log.append(*[Entry(event) for event in news])
+    recorded = log.append(*[LogEntry(event) for event in news])
 
     assert tuple(events_of(log, before)) == recorded
 
 
 def test_the_raw_request_is_kept_byte_for_byte(log):
     """What is replayed is what came: method, URL, headers and body."""
-    log.append(Entry(inbound(), REQUEST))
+    log.append(LogEntry(inbound(), REQUEST))
 
     assert log.request_of(SID) == REQUEST
     assert log.request_of("SM" + "9" * 32) is None
@@ -158,7 +158,7 @@ def test_the_raw_request_is_kept_byte_for_byte(log):
 def test_any_headers_are_kept(log, headers):
     """Whatever a header holds comes back in its place; of a line end a blank is left."""
     sid = f"SM{log.head()}"
-    log.append(Entry(inbound(sid), replace(REQUEST, headers=tuple(headers.items()))))
+    log.append(LogEntry(inbound(sid), replace(REQUEST, headers=tuple(headers.items()))))
 
     kept = [(name, value.replace("\n", " ")) for name, value in headers.items()]
     assert log.request_of(sid).headers == tuple(kept)
@@ -167,8 +167,10 @@ def test_any_headers_are_kept(log, headers):
 def test_the_request_of_a_message_is_twilios_own_and_of_callbacks_the_newest(log):
     """A replay does not take the place of the original; a delivery is told by its last callback."""
     again = replace(REQUEST, body=b"edited")
-    log.append(Entry(inbound(), REQUEST), Entry(inbound(), again))
-    log.append(Entry(status("sent", "SM2"), REQUEST), Entry(status("delivered", "SM2"), again))
+    log.append(LogEntry(inbound(), REQUEST), LogEntry(inbound(), again))
+    log.append(
+        LogEntry(status("sent", "SM2"), REQUEST), LogEntry(status("delivered", "SM2"), again)
+    )
 
     assert log.request_of(SID) == REQUEST
     assert log.request_of("SM2") == again
@@ -179,20 +181,20 @@ def test_the_request_of_a_message_is_twilios_own_and_of_callbacks_the_newest(log
 
 def test_a_message_that_comes_again_is_a_duplicate(log):
     """The first is the message, whoever sends it again; a message found by backfill was none."""
-    log.append(Entry(inbound("SM9", missed=True)))
+    log.append(LogEntry(inbound("SM9", missed=True)))
 
-    first, second = log.append(Entry(inbound()), Entry(inbound()))
-    (late,) = log.append(Entry(inbound("SM9")))
+    first, second = log.append(LogEntry(inbound()), LogEntry(inbound()))
+    (late,) = log.append(LogEntry(inbound("SM9")))
 
     assert (first.duplicate, second.duplicate, late.duplicate) == (False, True, False)
 
 
 def test_a_status_is_told_what_it_changes(log):
     """Each callback knows the status before and now, and the time since the first."""
-    log.append(Entry(status("queued", in_reply_to="SM0")))
+    log.append(LogEntry(status("queued", in_reply_to="SM0")))
     later = AT + timedelta(seconds=2)
 
-    (sent,) = log.append(Entry(status("sent", at=later)))
+    (sent,) = log.append(LogEntry(status("sent", at=later)))
 
     assert (sent.previous, sent.current, sent.stale, sent.duplicate) == (
         "queued",
@@ -205,9 +207,9 @@ def test_a_status_is_told_what_it_changes(log):
 
 def test_a_late_status_moves_nothing_back(log):
     """`sent` after `delivered` is stale, not a duplicate, and the message stays delivered."""
-    log.append(Entry(status("delivered")))
+    log.append(LogEntry(status("delivered")))
 
-    (late,) = log.append(Entry(status("sent")))
+    (late,) = log.append(LogEntry(status("sent")))
 
     assert (late.previous, late.current, late.stale) == ("delivered", "delivered", True)
     assert not late.duplicate
@@ -215,7 +217,7 @@ def test_a_late_status_moves_nothing_back(log):
 
 def test_a_callback_that_comes_again_is_a_duplicate(log):
     """A callback is told by SID and status together: the next status is none."""
-    first, again, other = log.append(*map(Entry, map(status, ("sent", "sent", "delivered"))))
+    first, again, other = log.append(*map(LogEntry, map(status, ("sent", "sent", "delivered"))))
 
     assert (first.duplicate, again.duplicate, other.duplicate) == (False, True, False)
     assert not again.stale
@@ -225,11 +227,11 @@ def test_a_message_that_was_sent_is_where_its_callbacks_begin(log):
     """What `send` recorded counts as the status before the first callback, and repeats none."""
     step = Step("queued", AT)
     sent = MessageState(ts=AT, sid=SID, direction="outbound-api", status="queued", history=(step,))
-    log.append(Entry(sent))
+    log.append(LogEntry(sent))
 
     queued, delivered = log.append(
-        Entry(status("queued", at=AT + timedelta(seconds=1))),
-        Entry(status("delivered", at=AT + timedelta(seconds=3))),
+        LogEntry(status("queued", at=AT + timedelta(seconds=1))),
+        LogEntry(status("delivered", at=AT + timedelta(seconds=3))),
     )
 
     assert (queued.duplicate, queued.previous, queued.stale) == (False, "queued", False)
@@ -240,7 +242,7 @@ def test_a_message_that_was_sent_is_where_its_callbacks_begin(log):
 def test_the_order_of_callbacks_does_not_matter(log, order):
     """However they arrive, the delivery that they make is the same."""
     for value in order:
-        log.append(Entry(status(value, error_code=30003 if value == "undelivered" else None)))
+        log.append(LogEntry(status(value, error_code=30003 if value == "undelivered" else None)))
 
     recorded = [stored.event for stored in log.read(0).events]
     assert recorded[-1].current == "undelivered"
@@ -251,7 +253,7 @@ def test_the_order_of_callbacks_does_not_matter(log, order):
 def test_a_clock_that_was_set_back_breaks_nothing(log):
     """Order is that of recording, times since the first are never negative."""
     before = AT - timedelta(days=1)
-    _, sent = log.append(Entry(status("queued")), Entry(status("sent", at=before)))
+    _, sent = log.append(LogEntry(status("queued")), LogEntry(status("sent", at=before)))
 
     assert sent.elapsed_ms == 0
     assert [event.status for event in events_of(log)] == ["queued", "sent"]
@@ -260,10 +262,10 @@ def test_a_clock_that_was_set_back_breaks_nothing(log):
 def test_what_another_process_recorded_counts(path, log):
     """Two processes, one log: a status that the other recorded is the one before."""
     with opened(path, run="other") as other:
-        log.append(Entry(status("queued", in_reply_to="SM0")))
-        other.append(Entry(status("sent")))
-        (delivered,) = log.append(Entry(status("delivered")))
-        (again,) = other.append(Entry(status("delivered")))
+        log.append(LogEntry(status("queued", in_reply_to="SM0")))
+        other.append(LogEntry(status("sent")))
+        (delivered,) = log.append(LogEntry(status("delivered")))
+        (again,) = other.append(LogEntry(status("delivered")))
 
     assert (delivered.previous, again.previous) == ("sent", "delivered")
     assert again.duplicate
@@ -273,10 +275,10 @@ def test_what_another_process_recorded_counts(path, log):
 def test_much_more_is_known_than_is_remembered(log, monkeypatch):
     """A message that fell out of memory is read again from the disk."""
     monkeypatch.setattr("smsquest_cli.eventlog.sqlite_log.KEEP_KNOWN", 3)
-    log.append(Entry(status("sent")))
-    log.append(*[Entry(inbound(f"SM{number}")) for number in range(10)])
+    log.append(LogEntry(status("sent")))
+    log.append(*[LogEntry(inbound(f"SM{number}")) for number in range(10)])
 
-    (again,) = log.append(Entry(status("sent")))
+    (again,) = log.append(LogEntry(status("sent")))
 
     assert again.duplicate
 
@@ -342,7 +344,7 @@ def test_a_filter_finds_exactly_what_fits(tmp_path_factory, mixed, filters, limi
     numbers, known = {}, {}
     with opened(path) as log, opened(path, run="other") as other:
         for position, (kind, sid, sender, recipient, seconds, ours) in enumerate(mixed, start=1):
-            (log if ours else other).append(Entry(made(kind, sid, sender, recipient, seconds)))
+            (log if ours else other).append(LogEntry(made(kind, sid, sender, recipient, seconds)))
             if kind in ("inbound", "status"):
                 known.setdefault(sid, (sender, recipient))
             numbers[position] = known.get(sid, ()) if kind != "rejected" else ()
@@ -378,8 +380,8 @@ def test_no_query_reads_the_whole_log(log, wanted):
 
 def test_a_beginning_finds_its_sids(log):
     """The newest come first; a beginning of nothing finds nothing."""
-    log.append(Entry(inbound("SMab1")), Entry(inbound("SMab2")), Entry(inbound("SMb")))
-    log.append(Entry(status("sent", "SMab1")))
+    log.append(LogEntry(inbound("SMab1")), LogEntry(inbound("SMab2")), LogEntry(inbound("SMb")))
+    log.append(LogEntry(status("sent", "SMab1")))
 
     assert log.sids("SMab") == ["SMab1", "SMab2"]
     assert log.sids("MM") == []
@@ -395,7 +397,7 @@ def test_an_append_wakes_a_reader_at_once(log):
     waiting = threading.Thread(target=lambda: woken.append(log.wait(0, 10)))
     waiting.start()
 
-    log.append(Entry(inbound()))
+    log.append(LogEntry(inbound()))
     waiting.join(5)
 
     assert woken == [True]
@@ -404,7 +406,7 @@ def test_an_append_wakes_a_reader_at_once(log):
 def test_another_process_wakes_a_reader_soon(path, log):
     """The live table is a reader like any other: what another process records is shown too."""
     with opened(path, run="other") as other:
-        timer = threading.Timer(0.05, other.append, [Entry(inbound())])
+        timer = threading.Timer(0.05, other.append, [LogEntry(inbound())])
         timer.start()
         started = time.monotonic()
 
@@ -417,12 +419,12 @@ def test_whoever_waits_for_this_process_alone_is_not_woken_by_others(path, log):
     """And so needs not look for them."""
     head = log.head()
     with opened(path, run="other") as other:
-        other.append(Entry(inbound()))
+        other.append(LogEntry(inbound()))
 
     assert not log.wait(head, 0.3, others=False)
     assert log.wait(head, 10)
 
-    log.append(Entry(inbound("SM2")))
+    log.append(LogEntry(inbound("SM2")))
     assert log.wait(log.head() - 1, 10, others=False)
 
 
@@ -443,8 +445,8 @@ def test_messages_are_for_their_owner_only(path):
     path.parent.mkdir(mode=0o755, parents=True)
     path.touch(mode=0o644)
     with opened(path) as log, opened(path.parent / "new" / "events.db") as new:
-        log.append(Entry(inbound()))
-        new.append(Entry(inbound()))
+        log.append(LogEntry(inbound()))
+        new.append(LogEntry(inbound()))
         files = [*path.parent.glob("events*"), *(path.parent / "new").iterdir()]
 
         assert len(files) == 6
@@ -493,7 +495,7 @@ def test_the_database_of_another_program_is_left_alone(tmp_path):
 
 def test_what_a_newer_version_has_written_is_left_alone(path, log):
     """An older smsquest does not guess at a schema that it does not know."""
-    log.append(Entry(inbound()))
+    log.append(LogEntry(inbound()))
     log._writer.execute("PRAGMA user_version = 99")
 
     with pytest.raises(LocalError, match="newer smsquest"):
@@ -502,7 +504,7 @@ def test_what_a_newer_version_has_written_is_left_alone(path, log):
 
 def test_a_type_of_a_newer_version_is_skipped(log):
     """Unknown records do not stop a reader."""
-    log.append(Entry(inbound()), Entry(inbound("SM2")))
+    log.append(LogEntry(inbound()), LogEntry(inbound("SM2")))
     log._writer.execute("""UPDATE events SET record = '{"type": "x"}' WHERE position = 1""")
 
     batch = log.read(0)
@@ -528,7 +530,7 @@ def test_a_sqlite_url_is_a_path(tmp_path, monkeypatch, scheme):
     monkeypatch.chdir(tmp_path)
     location = tmp_path / "x.db" if scheme.endswith("////") else "x.db"
     with opened(scheme.rstrip("/") + "///" + str(location)) as log:
-        log.append(Entry(inbound()))
+        log.append(LogEntry(inbound()))
 
     assert (tmp_path / "x.db").stat().st_size > 0
 
@@ -552,11 +554,11 @@ def damage(path, kind):
 def test_a_damaged_log_is_set_aside_and_a_fresh_one_begun(path, kind):
     """What is damaged is kept for inspection and said (L2); the next message is recorded."""
     with opened(path) as log:
-        log.append(*[Entry(inbound(f"SM{number}"), REQUEST) for number in range(200)])
+        log.append(*[LogEntry(inbound(f"SM{number}"), REQUEST) for number in range(200)])
     content = damage(path, kind)
 
     with opened(path, now=lambda: AT) as log:
-        log.append(Entry(inbound()))
+        log.append(LogEntry(inbound()))
         told = events_of(log)
 
     (aside,) = path.parent.glob("*.damaged-*")
@@ -577,7 +579,7 @@ def test_a_power_cut_costs_no_more_than_what_had_not_reached_the_disk(
     with opened(path) as log:
         sids = [f"SM{number}" for number in range(20)]
         for sid in sids:
-            log.append(Entry(inbound(sid), REQUEST))
+            log.append(LogEntry(inbound(sid), REQUEST))
         for suffix in ("", "-wal"):
             content = Path(f"{path}{suffix}").read_bytes()
             if suffix:
@@ -587,7 +589,7 @@ def test_a_power_cut_costs_no_more_than_what_had_not_reached_the_disk(
 
     with opened(after) as log:
         found = [event.sid for event in events_of(log)]
-        log.append(Entry(inbound("SM-new")))
+        log.append(LogEntry(inbound("SM-new")))
 
         assert found == sids[: len(found)]
         assert len(found) >= len(sids) - 1 - lost // 4096  # each takes a page or more
@@ -602,7 +604,7 @@ def later_schema(*statements):
 def test_a_log_of_an_older_version_is_brought_up_to_date(path, monkeypatch):
     """What it holds stays, and the step is taken once."""
     with opened(path) as log:
-        log.append(Entry(inbound(), REQUEST))
+        log.append(LogEntry(inbound(), REQUEST))
     monkeypatch.setattr(
         database, "MIGRATIONS", later_schema("ALTER TABLE events ADD COLUMN later TEXT")
     )
@@ -616,7 +618,7 @@ def test_a_log_of_an_older_version_is_brought_up_to_date(path, monkeypatch):
 def test_a_log_that_cannot_be_brought_up_to_date_stays_as_it_is(path, monkeypatch):
     """All of a step or nothing: the older program can go on with it."""
     with opened(path) as log:
-        log.append(Entry(inbound()))
+        log.append(LogEntry(inbound()))
     with monkeypatch.context() as patched:
         patched.setattr(
             database, "MIGRATIONS", later_schema("CREATE TABLE half (x)", "CREATE TABLE events (x)")
@@ -636,12 +638,12 @@ def test_a_healthy_log_has_nothing_to_note(log):
 
 def test_a_full_disk_is_said_and_stops_whoever_waits(log):
     """L3: nothing is confirmed that is not recorded, and the run learns of it."""
-    log.append(Entry(inbound()))
+    log.append(LogEntry(inbound()))
     pages = log._writer.execute("PRAGMA page_count").fetchone()[0]
     log._writer.execute(f"PRAGMA max_page_count = {pages}")
 
     with pytest.raises(LocalError, match="L3"):
-        log.append(*[Entry(inbound(f"SM{number}"), REQUEST) for number in range(99)])
+        log.append(*[LogEntry(inbound(f"SM{number}"), REQUEST) for number in range(99)])
     with pytest.raises(LocalError, match="L3"):
         log.wait(log.head(), 5)
     assert log.head() == 1
@@ -651,10 +653,10 @@ def test_what_was_not_recorded_is_not_remembered(log):
     """After a failure the same message is no duplicate of what never reached the disk."""
     log._writer.execute("PRAGMA query_only = 1")
     with pytest.raises(LocalError, match=r"L1: .*cannot be written"):
-        log.append(Entry(inbound()), Entry(status("sent", "SM2")))
+        log.append(LogEntry(inbound()), LogEntry(status("sent", "SM2")))
     log._writer.execute("PRAGMA query_only = 0")
 
-    first, sent = log.append(Entry(inbound()), Entry(status("sent", "SM2")))
+    first, sent = log.append(LogEntry(inbound()), LogEntry(status("sent", "SM2")))
 
     assert not first.duplicate
     assert not sent.duplicate
@@ -684,7 +686,7 @@ def disk(monkeypatch):
 def test_synced_is_what_the_disk_has_confirmed(path, log, disk):
     """The file that commits go to is synced, once for each time that something is new."""
     disk.released.set()
-    log.append(Entry(inbound()))
+    log.append(LogEntry(inbound()))
     assert disk.asked == []
 
     log.sync()
@@ -692,19 +694,19 @@ def test_synced_is_what_the_disk_has_confirmed(path, log, disk):
 
     (asked,) = disk.asked
     assert os.path.samestat(asked, Path(f"{path}-wal").stat())
-    log.append(Entry(inbound()))
+    log.append(LogEntry(inbound()))
     log.sync()
     assert len(disk.asked) == 2
 
 
 def test_nobody_who_appends_or_reads_waits_for_the_disk(log, disk):
     """Only who asks for it waits; what came meanwhile shares the next wait."""
-    log.append(Entry(inbound()))
+    log.append(LogEntry(inbound()))
     first = threading.Thread(target=log.sync)
     first.start()
     assert disk.busy.wait(20)
 
-    log.append(*[Entry(inbound(f"SM{number}")) for number in range(5)])
+    log.append(*[LogEntry(inbound(f"SM{number}")) for number in range(5)])
     assert len(events_of(log)) == 6
     others = [threading.Thread(target=log.sync) for _ in range(5)]
     for other in others:
@@ -724,7 +726,7 @@ def test_a_disk_that_refuses_is_said_and_stops_whoever_waits(log, monkeypatch, e
         raise OSError(error, os.strerror(error))
 
     monkeypatch.setattr(sqlite_log, "sync_content", refuse)
-    log.append(Entry(inbound()))
+    log.append(LogEntry(inbound()))
 
     for _ in range(2):
         with pytest.raises(LocalError, match=id_):
@@ -740,7 +742,7 @@ def test_a_locked_log_is_said(path, monkeypatch):
         other.execute("BEGIN IMMEDIATE")
 
         with pytest.raises(LocalError, match=r"L1: .*locked"):
-            log.append(Entry(inbound()))
+            log.append(LogEntry(inbound()))
 
 
 def test_a_locked_log_is_said_at_the_start(path, monkeypatch):
@@ -757,7 +759,7 @@ def test_a_locked_log_is_said_at_the_start(path, monkeypatch):
 def test_a_big_log_is_not_read_through_at_the_start(path, monkeypatch):
     """Of a big file only the end is looked at; damage there is found all the same."""
     with opened(path) as log:
-        log.append(*[Entry(inbound(f"SM{number}"), REQUEST) for number in range(200)])
+        log.append(*[LogEntry(inbound(f"SM{number}"), REQUEST) for number in range(200)])
     monkeypatch.setattr(database, "CHECK_BYTES", 0)
     with opened(path) as log:
         assert log.notes == ()
@@ -772,16 +774,16 @@ def test_a_closed_log_takes_nothing(log):
     log.close()
 
     with pytest.raises(LocalError, match="L1"):
-        log.append(Entry(inbound()))
+        log.append(LogEntry(inbound()))
     log.close()  # again, by whoever also thinks of it
 
 
 def test_an_event_that_is_none_harms_no_other(log):
     """Our own bug in one thread is raised there, and the log goes on."""
     with pytest.raises(AttributeError):
-        log.append(Entry("no event"))
+        log.append(LogEntry("no event"))
 
-    assert log.append(Entry(inbound())) == (inbound(),)
+    assert log.append(LogEntry(inbound())) == (inbound(),)
 
 
 # Pruning
@@ -792,12 +794,12 @@ def test_what_is_older_than_a_month_is_forgotten(path, monkeypatch):
     monkeypatch.setattr(database, "KEEP_EVENTS", 2)
     old = AT - timedelta(days=31)
     with opened(path, now=lambda: AT) as log:
-        log.append(*[Entry(inbound(f"SM{number}", at=old)) for number in range(5)])
-        log.append(Entry(inbound("SMnew", at=AT)))
+        log.append(*[LogEntry(inbound(f"SM{number}", at=old)) for number in range(5)])
+        log.append(LogEntry(inbound("SMnew", at=AT)))
 
     with opened(path, now=lambda: AT) as log:
         kept = [stored.position for stored in log.read(0).events]
-        log.append(Entry(inbound("SMnext")))
+        log.append(LogEntry(inbound("SMnext")))
 
         assert kept == [5, 6]
         assert log.head() == 7
@@ -808,7 +810,7 @@ def test_a_log_that_grew_too_big_loses_its_oldest(path, monkeypatch):
     with opened(path) as log:
         at = datetime.now(UTC)
         for number in range(60):
-            log.append(Entry(inbound(f"SM{number}", at=at), replace(REQUEST, body=b"x" * 9000)))
+            log.append(LogEntry(inbound(f"SM{number}", at=at), replace(REQUEST, body=b"x" * 9000)))
     monkeypatch.setattr(database, "KEEP_EVENTS", 2)
     monkeypatch.setattr(database, "KEEP_BYTES", 200_000)
     monkeypatch.setattr(database, "PRUNE_AT_ONCE", 7)
@@ -830,7 +832,7 @@ def test_threads_append_together_and_nothing_is_lost(log):
     def work(thread):
         for number in range(40):
             event = inbound(f"SM{thread}-{number}")
-            results.append(log.append(Entry(event), Entry(reply(event.sid)))[0] == event)
+            results.append(log.append(LogEntry(event), LogEntry(reply(event.sid)))[0] == event)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
     for thread in threads:
@@ -854,7 +856,7 @@ def test_a_failure_is_told_to_every_thread(log):
 
     def work(number):
         try:
-            log.append(Entry(inbound(f"SM{number}")))
+            log.append(LogEntry(inbound(f"SM{number}")))
         except LocalError as err:
             failed.append(err.id)
 
@@ -870,7 +872,7 @@ def test_a_failure_is_told_to_every_thread(log):
 WRITER = """
     import sys
     from datetime import UTC, datetime
-    from smsquest_cli.eventlog import Entry, open_log
+    from smsquest_cli.eventlog import LogEntry, open_log
     from smsquest_cli.events import Inbound, Status
 
     path, name, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
@@ -879,8 +881,8 @@ WRITER = """
     while number < count:
         sid, at = f"SM{name}-{number}", datetime.now(UTC)
         log.append(
-            Entry(Inbound(ts=at, sid=sid, from_="+1", to="+2", body="", method="POST")),
-            Entry(Status(ts=at, sid="SMshared", status="sent")),
+            LogEntry(Inbound(ts=at, sid=sid, from_="+1", to="+2", body="", method="POST")),
+            LogEntry(Status(ts=at, sid="SMshared", status="sent")),
         )
         print(sid, flush=True)
         number += 1
@@ -920,6 +922,6 @@ def test_what_was_acknowledged_survives_sigkill(path):
 
     with opened(path) as log:
         recorded = {stored.event.sid for stored in log.read(0, limit=10**6).events}
-        log.append(Entry(Stopped(ts=AT, reason="error")))
+        log.append(LogEntry(Stopped(ts=AT, reason="error")))
 
     assert set(told) <= recorded

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from smsquest_cli import journal as journal_module
 from smsquest_cli import processes
-from smsquest_cli.journal import Entry, Journal
+from smsquest_cli.journal import Journal, JournalEntry
 from smsquest_cli.problems import LocalError, NumberError
 
 NOW = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)
@@ -43,7 +43,7 @@ def entry(journal):
 
 def an_entry(**fields):
     """An entry of a number that called `OLD` and calls `OURS`."""
-    return Entry(
+    return JournalEntry(
         **{
             "sid": PN,
             "number": NUMBER,
@@ -251,7 +251,9 @@ def test_a_change_for_good_can_be_undone(journal, entry):
 
 def test_a_password_in_a_url_is_not_shown(entry):
     """An entry shows none of the addresses in it."""
-    assert repr(replace(entry, ours=("https://u:hush@x.example",))) == f"<Entry {PN} {NUMBER}>"
+    assert (
+        repr(replace(entry, ours=("https://u:hush@x.example",))) == f"<JournalEntry {PN} {NUMBER}>"
+    )
 
 
 GARBAGE = [

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from smsquest_cli.cli import run
-from smsquest_cli.eventlog import Entry, open_log
+from smsquest_cli.eventlog import LogEntry, open_log
 from smsquest_cli.events import Inbound, Reply, Stopped
 
 PHONE = "+12025550143"
@@ -32,8 +32,8 @@ def recorded(environment, tmp_path):
             ts=at, sid=sid, from_=from_, to="+12025550100", body=f"from {from_}", method="POST"
         )
         answer = Reply(ts=at, in_reply_to=sid, source="reply", http_status=200, ms=3.0)
-        log.append(Entry(message), Entry(answer))
-    log.append(Entry(Stopped(ts=now, reason="interrupt", inbound=2)))
+        log.append(LogEntry(message), LogEntry(answer))
+    log.append(LogEntry(Stopped(ts=now, reason="interrupt", inbound=2)))
     yield log
     log.close()
 
@@ -136,7 +136,7 @@ def test_a_followed_log_goes_on(environment, recorded, tmp_path):
     ) as process:
         past = [json.loads(process.stdout.readline())["type"] for _ in range(5)]
 
-        recorded.append(Entry(Stopped(ts=datetime.now(UTC), reason="until")))
+        recorded.append(LogEntry(Stopped(ts=datetime.now(UTC), reason="until")))
         news = json.loads(process.stdout.readline())
 
         process.send_signal(signal.SIGINT)
@@ -151,7 +151,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(environment, recorded, tmp_pa
     """``| head``: the command ends quietly when nobody reads on."""
     at = datetime.now(UTC)
     recorded.append(*[
-        Entry(Inbound(ts=at, sid=f"SM{n}", from_=PHONE, to=OTHER, body="x" * 500, method="POST"))
+        LogEntry(Inbound(ts=at, sid=f"SM{n}", from_=PHONE, to=OTHER, body="x" * 500, method="POST"))
         for n in range(1000)
     ])  # fmt: skip
     command = [sys.executable, "-m", "smsquest_cli", "log", "-o", output]

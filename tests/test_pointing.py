@@ -16,7 +16,7 @@ from pretend_twilio import pretend_twilio
 
 from smsquest_cli import patience
 from smsquest_cli.diagnosis import route_of
-from smsquest_cli.journal import Entry, Journal
+from smsquest_cli.journal import Journal, JournalEntry
 from smsquest_cli.pointing import Manner, Pointing, pointed_at, restore
 from smsquest_cli.problems import (
     CredentialsError,
@@ -862,8 +862,8 @@ def test_a_number_of_another_account_is_not_asked_for(twilio, gateway, journal, 
 
 
 def _at(entry, origin):
-    values = {name: getattr(entry, name) for name in Entry.__slots__}
-    return Entry(**{**values, "origin": origin})
+    values = {name: getattr(entry, name) for name in JournalEntry.__slots__}
+    return JournalEntry(**{**values, "origin": origin})
 
 
 def test_a_number_is_pointed_on_behalf_of_a_run(gateway, journal, manner, twilio):

@@ -10,7 +10,7 @@ import textwrap
 
 import pytest
 
-from smsquest_cli.signals import Signals, Stopped
+from smsquest_cli.signals import Signals, StopRequested
 
 
 def test_a_signal_outside_an_interruptible_block_is_only_remembered():
@@ -23,7 +23,7 @@ def test_a_signal_outside_an_interruptible_block_is_only_remembered():
 
 def test_a_signal_inside_an_interruptible_block_raises():
     """A wait for the network ends at once."""
-    with Signals() as signals, pytest.raises(Stopped), signals.interruptible():
+    with Signals() as signals, pytest.raises(StopRequested), signals.interruptible():
         os.kill(os.getpid(), signal.SIGTERM)
 
     assert (signals.reason, signals.exit_code) == ("terminate", 143)
@@ -34,7 +34,7 @@ def test_a_signal_that_came_before_raises_at_the_start_of_the_block():
     with Signals() as signals:
         os.kill(os.getpid(), signal.SIGHUP)
 
-        with pytest.raises(Stopped), signals.interruptible():
+        with pytest.raises(StopRequested), signals.interruptible():
             pytest.fail("the block was begun")
 
 

@@ -13,7 +13,7 @@ from program import COMMAND
 
 from smsquest_cli.config import Settings
 from smsquest_cli.credentials import Secret
-from smsquest_cli.eventlog import Entry, open_log
+from smsquest_cli.eventlog import LogEntry, open_log
 from smsquest_cli.events import Status
 from smsquest_cli.sandbox import ACCOUNT_SID, NUMBER, PHONE, SANDBOX_TOKEN, Sandbox
 from smsquest_cli.server import bind
@@ -35,7 +35,7 @@ def recorded(home):
         at = datetime.now(UTC) - timedelta(seconds=ago)
         log.append(
             *(
-                Entry(
+                LogEntry(
                     Status(ts=at, sid=sid, status=status, from_=NUMBER, to=PHONE, error_code=code)
                 )
                 for status in statuses

@@ -24,9 +24,9 @@ from fake_ngrok.place import (
 )
 
 from smsquest_cli import wire
-from smsquest_cli.tunnel import NgrokTunnel, Pace
+from smsquest_cli.tunnel import NgrokTunnel, Timings
 
-HURRIED = Pace(version=20, startup=1, start=1)
+HURRIED = Timings(version=20, startup=1, start=1)
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def place(tmp_path, monkeypatch):
 @pytest.fixture
 def tunnel(place):
     """An open tunnel to nobody."""
-    opened = NgrokTunnel.open(LOCAL, settings(place), pace=QUICK)
+    opened = NgrokTunnel.open(LOCAL, settings(place), timings=QUICK)
     yield opened
     opened.close()
 
@@ -52,7 +52,7 @@ def test_what_is_posted_to_the_public_url_arrives_as_it_is(place, monkeypatch, f
     monkeypatch.setenv("FAKE_NGROK_FAULTS", fault)
 
     with Upstream() as upstream:
-        tunnel = NgrokTunnel.open(upstream.url, settings(place), pace=QUICK)
+        tunnel = NgrokTunnel.open(upstream.url, settings(place), timings=QUICK)
         headers = (("X-Twilio-Signature", "s=="),)
         for _ in range(3):
             wire.send(wire.Request("POST", f"{tunnel.url}/sms?x=%41", headers, b"Body=hi"))
@@ -64,7 +64,7 @@ def test_what_is_posted_to_the_public_url_arrives_as_it_is(place, monkeypatch, f
 def test_a_domain_is_asked_for(place):
     """``--domain`` gives the address, with or without its https://."""
     for domain in ("me.ngrok-free.dev", "https://me.ngrok-free.dev/"):
-        tunnel = NgrokTunnel.open(LOCAL, settings(place, domain=domain), pace=QUICK)
+        tunnel = NgrokTunnel.open(LOCAL, settings(place, domain=domain), timings=QUICK)
         tunnel.close()
 
         assert tunnel.url == "https://me.ngrok-free.dev"
@@ -74,7 +74,7 @@ def test_the_domain_of_an_old_agent(place, monkeypatch):
     """The older local API has another word for it."""
     monkeypatch.setenv("FAKE_NGROK_FAULTS", "old")
 
-    tunnel = NgrokTunnel.open(LOCAL, settings(place, domain="me.ngrok-free.dev"), pace=QUICK)
+    tunnel = NgrokTunnel.open(LOCAL, settings(place, domain="me.ngrok-free.dev"), timings=QUICK)
     tunnel.close()
 
     assert tunnel.url == "https://me.ngrok-free.dev"
@@ -124,7 +124,7 @@ def test_an_agent_that_comes_to_nothing_is_given_up(place, monkeypatch, capfd, f
     monkeypatch.setenv("FAKE_NGROK_FAULTS", fault)
 
     # One that has something to say is given the time for it.
-    problem = refusal(place, pace=replace(HURRIED, start=4) if id_ == "T17" else HURRIED)
+    problem = refusal(place, timings=replace(HURRIED, start=4) if id_ == "T17" else HURRIED)
 
     assert (problem.id, part in problem.line) == (id_, True), problem.line
     assert capfd.readouterr() == ("", "")
@@ -157,7 +157,7 @@ def test_the_token_of_the_users_own_file_is_used(place):
     text = f"version: 3\nagent:\n  authtoken: {TOKEN}\n"
     path.write_text(text)
 
-    tunnel = NgrokTunnel.open(LOCAL, settings(place, authtoken=None), pace=QUICK)
+    tunnel = NgrokTunnel.open(LOCAL, settings(place, authtoken=None), timings=QUICK)
     tunnel.close()
 
     assert path.read_text() == text
@@ -168,7 +168,7 @@ def test_what_takes_long_is_said(place, monkeypatch):
     monkeypatch.setenv("FAKE_NGROK_FAULTS", "slow=1.1")
     said = []
 
-    NgrokTunnel.open(LOCAL, settings(place, say=said.append), pace=QUICK).close()
+    NgrokTunnel.open(LOCAL, settings(place, say=said.append), timings=QUICK).close()
 
     assert said == ["waiting for ngrok to open the tunnel …"]
 
@@ -208,7 +208,7 @@ def test_a_proxy_is_not_asked_for_this_computer(place, monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("NO_PROXY", "corp.example")
 
-    tunnel = NgrokTunnel.open(LOCAL, settings(place), pace=QUICK)
+    tunnel = NgrokTunnel.open(LOCAL, settings(place), timings=QUICK)
     (pid,) = agents_of(place)
     environment = Path(f"/proc/{pid}/environ").read_text()
     tunnel.close()
@@ -219,7 +219,7 @@ def test_a_proxy_is_not_asked_for_this_computer(place, monkeypatch):
 
 def test_two_tunnels_of_one_process_have_an_agent_each(place, tunnel):
     """Left alone, pyngrok shares the first agent, whatever the settings of the second."""
-    second = NgrokTunnel.open(LOCAL, settings(place), pace=QUICK)
+    second = NgrokTunnel.open(LOCAL, settings(place), timings=QUICK)
     agents = agents_of(place)
     second.close()
     left = agents_of(place)

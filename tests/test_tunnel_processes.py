@@ -41,7 +41,7 @@ def place(tmp_path, monkeypatch):
 def test_close_is_quick_and_may_be_repeated(place, monkeypatch):
     """Even an agent that ignores SIGTERM is gone in about two seconds."""
     monkeypatch.setenv("FAKE_NGROK_FAULTS", "deaf")
-    tunnel = NgrokTunnel.open(LOCAL, settings(place), pace=QUICK)
+    tunnel = NgrokTunnel.open(LOCAL, settings(place), timings=QUICK)
 
     closing = threading.Thread(target=tunnel.close)
     closing.start()
@@ -63,7 +63,7 @@ def test_ctrl_c_while_the_agent_starts_leaves_nothing(place, monkeypatch):
     presser = threading.Thread(target=press)
     presser.start()
     with pytest.raises(KeyboardInterrupt):
-        NgrokTunnel.open(LOCAL, settings(place), pace=QUICK)
+        NgrokTunnel.open(LOCAL, settings(place), timings=QUICK)
     presser.join()
 
     assert agents_of(place) == []
@@ -75,7 +75,7 @@ import threading
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from fake_ngrok.place import QUICK, settings
-from smsquest_cli.signals import Signals, Stopped
+from smsquest_cli.signals import Signals, StopRequested
 from smsquest_cli.tunnel import NgrokTunnel
 tunnel = None
 with Signals() as signals:
@@ -83,12 +83,12 @@ with Signals() as signals:
         with signals.interruptible():
             print("opening", flush=True)
             tunnel = NgrokTunnel.open(
-                "http://127.0.0.1:9", settings(Path(sys.argv[2]), domain=sys.argv[3]), pace=QUICK
+                "http://127.0.0.1:9", settings(Path(sys.argv[2]), domain=sys.argv[3]), timings=QUICK
             )
         print(tunnel.url, flush=True)
         with signals.interruptible():
             threading.Event().wait(30)
-    except Stopped:
+    except StopRequested:
         pass
     finally:
         if tunnel is not None:
@@ -150,7 +150,7 @@ def test_ctrl_c_before_there_is_a_process(place):
         presser = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
         presser.start()
         with pytest.raises(KeyboardInterrupt):
-            NgrokTunnel.open(LOCAL, settings(place), pace=QUICK)
+            NgrokTunnel.open(LOCAL, settings(place), timings=QUICK)
         presser.join()
 
     wait_for(lambda: not [t for t in threading.enumerate() if t.name == "ngrok-connect"])
@@ -197,7 +197,7 @@ def test_the_agent_of_a_killed_run_is_ended_by_the_next(place, other_run):
     (orphan,) = agents_of(place)
     said = []
 
-    tunnel = NgrokTunnel.open(LOCAL, settings(place, say=said.append), pace=QUICK)
+    tunnel = NgrokTunnel.open(LOCAL, settings(place, say=said.append), timings=QUICK)
     agents = agents_of(place)
     tunnel.close()
 
@@ -213,7 +213,7 @@ def test_a_process_that_is_not_the_recorded_agent_is_let_live(place):
     (folder / f"{os.getpid()}.json").write_text(json.dumps({**record, "url": None}))
     (folder / "x.json").write_text("[]")
 
-    NgrokTunnel.open(LOCAL, settings(place), pace=QUICK).close()
+    NgrokTunnel.open(LOCAL, settings(place), timings=QUICK).close()
 
     assert list(folder.iterdir()) == []
 
@@ -263,7 +263,7 @@ def test_the_address_of_an_ended_orphan_may_take_a_moment(place, other_run, monk
 
     freeing = threading.Thread(target=free)
     freeing.start()
-    tunnel = NgrokTunnel.open(LOCAL, settings(place), pace=QUICK)
+    tunnel = NgrokTunnel.open(LOCAL, settings(place), timings=QUICK)
     freeing.join()
     tunnel.close()
 

@@ -31,14 +31,14 @@ def open_tunnel(place, monkeypatch):
     """``open_tunnel(fault)``: a tunnel, and the queue of what is told of its changes."""
     opened = []
 
-    def opening(fault="", *, pace=QUICK, verify=None, wall=time.time, **changes):
+    def opening(fault="", *, timings=QUICK, verify=None, wall=time.time, **changes):
         monkeypatch.setenv("FAKE_NGROK_FAULTS", fault)
         told = queue.SimpleQueue()
         tunnel = NgrokTunnel.open(
             LOCAL,
             settings(place, **changes),
             on_change=told.put,
-            pace=pace,
+            timings=timings,
             verify=verify,
             wall=wall,
         )
@@ -114,7 +114,7 @@ def test_another_address_is_told_as_changed(place, open_tunnel, monkeypatch):
 
 def test_a_domain_is_never_exchanged_for_another(place, open_tunnel, monkeypatch):
     """Where --domain was given and is refused now, the tunnel is lost after a while."""
-    tunnel, told = open_tunnel(domain="me.ngrok-free.dev", pace=replace(QUICK, lost=1))
+    tunnel, told = open_tunnel(domain="me.ngrok-free.dev", timings=replace(QUICK, lost=1))
     monkeypatch.setenv("FAKE_NGROK_FAULTS", "unowned")
     kill_agents(place)
 
@@ -173,7 +173,7 @@ def test_it_is_up_only_when_it_leads_here(place, open_tunnel):
         if not reachable.is_set():
             raise TunnelError("T19", url=url, reason="no answer in time")
 
-    tunnel, told = open_tunnel(verify=verify, pace=replace(QUICK, reconnect=60))
+    tunnel, told = open_tunnel(verify=verify, timings=replace(QUICK, reconnect=60))
     kill_agents(place)
 
     assert following(told)[0] == "down"
@@ -193,7 +193,7 @@ def test_an_agent_that_dies_again_is_replaced_again(place, open_tunnel):
         if not reachable.is_set():
             raise TunnelError("T19", url=url, reason="no answer in time")
 
-    _, told = open_tunnel(verify=verify, pace=replace(QUICK, reconnect=60))
+    _, told = open_tunnel(verify=verify, timings=replace(QUICK, reconnect=60))
     kill_agents(place)
     assert following(told)[0] == "down"
     asked.get(timeout=15)
@@ -218,7 +218,7 @@ def test_an_agent_that_comes_after_the_end_is_ended():
         stopping.set()
         return Late()
 
-    Watch(begin, stopping=stopping, tell=None, verify=None, pace=QUICK).open(None)
+    Watch(begin, stopping=stopping, tell=None, verify=None, timings=QUICK).open(None)
 
     assert closed.is_set()
 

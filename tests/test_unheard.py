@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from smsquest_cli.credentials import masked
-from smsquest_cli.eventlog import Entry, open_log
+from smsquest_cli.eventlog import LogEntry, open_log
 from smsquest_cli.events import Inbound, Rejected, Tunnel
 from smsquest_cli.problems import CredentialsError
 from smsquest_cli.sandbox import ACCOUNT_SID, NUMBER, PHONE
@@ -128,7 +128,7 @@ def test_what_happened_here_explains_it(look, log, event, ahead):
 
     def meanwhile(**wanted):
         if not log.sids(SID) and log.head() == 0:
-            log.append(Entry(event))
+            log.append(LogEntry(event))
         return read(**wanted)
 
     gateway.messages = meanwhile

@@ -15,7 +15,7 @@ from smsquest_cli.console import Output
 from smsquest_cli.events import Inbound, MessageState, Problem, Step, Stopped
 from smsquest_cli.views import make_log_view
 from smsquest_cli.views.canvas import LOOK
-from smsquest_cli.views.deliveries import Deliveries, age
+from smsquest_cli.views.deliveries import DeliveryTable, age
 from smsquest_cli.views.lines import Lines
 from smsquest_cli.views.listing import Listing
 from smsquest_cli.views.messages import message_view
@@ -75,7 +75,7 @@ def test_deliveries_fit_into_eighty_columns():
     note = Problem.of("D1", at=AT, about=SID, sid="SM77…e2", minutes=6)
 
     lines = shown(
-        Deliveries(out=out, now=lambda: NOW),
+        DeliveryTable(out=out, now=lambda: NOW),
         out,
         state(),
         state(("queued", 0), ("undelivered", 30_600), sid="SM41" + "0" * 30, error_code=30003),
@@ -99,7 +99,7 @@ def test_wide_leaves_nothing_out():
         ("queued", 0), ("failed", 400), body="Your code", error_code=21610, error="opted out"
     )
 
-    lines = shown(Deliveries(wide=True, out=out, now=lambda: NOW), out, failed)
+    lines = shown(DeliveryTable(wide=True, out=out, now=lambda: NOW), out, failed)
 
     assert SID in lines[2]
     assert "queued 0.0 · failed 0.4 s" in lines[2]
@@ -118,7 +118,7 @@ def test_wide_in_a_narrow_window_takes_more_lines(width):
         error="opted out",
     )
 
-    lines = shown(Deliveries(wide=True, out=out, now=lambda: NOW), out, failed)
+    lines = shown(DeliveryTable(wide=True, out=out, now=lambda: NOW), out, failed)
 
     text = " ".join(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", " ".join(lines)).split())
     assert f"{SID[:20]}" in text
@@ -131,7 +131,7 @@ def test_deliveries_fit_into_any_window(width):
     """With little room the way is left out, and the number is its last digits; never the status."""
     out = paper(width)
 
-    lines = shown(Deliveries(out=out, now=lambda: NOW), out, state(to="日本語" * 9))
+    lines = shown(DeliveryTable(out=out, now=lambda: NOW), out, state(to="日本語" * 9))
 
     assert all(cell_len(line) <= width for line in lines)
     assert ("History" in lines[0]) == (width >= 80)
@@ -143,10 +143,10 @@ def test_deliveries_are_drawn_as_they_change():
     out = paper(terminal=True)
     screen = pyte.Screen(80, 24)
     stream = pyte.Stream(screen)
-    view = Deliveries(out=out, now=lambda: NOW)
+    view = DeliveryTable(out=out, now=lambda: NOW)
     stopped = Stopped(ts=AT, reason="interrupt")  # says nothing about a delivery
 
-    assert Deliveries(out=paper()).due() is None  # off a terminal nothing is live
+    assert DeliveryTable(out=paper()).due() is None  # off a terminal nothing is live
     with view:
         view.show([state(("queued", 0)), stopped])
         assert view.due() is not None  # its age goes on
@@ -166,7 +166,7 @@ def test_deliveries_are_drawn_as_they_change():
 def test_more_deliveries_than_lines_are_all_there_in_the_end():
     """While it is live the newest are shown."""
     out = paper(terminal=True, height=10)
-    view = Deliveries(out=out, now=lambda: NOW)
+    view = DeliveryTable(out=out, now=lambda: NOW)
     states = [state(sid=f"SM{number:02}" + "0" * 30) for number in range(20)]
 
     with view:
@@ -263,4 +263,4 @@ def test_notes_on_deliveries_are_talk(capsys, output, also):
 
 def test_deliveries_on_a_screen_are_a_table():
     """``tail-status`` and ``send`` use the same."""
-    assert isinstance(message_view(Output.TABLE), Deliveries)
+    assert isinstance(message_view(Output.TABLE), DeliveryTable)

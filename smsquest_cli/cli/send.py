@@ -124,7 +124,7 @@ def _send(
     """Send *draft*, record it, and show what becomes of it."""
     from smsquest_cli import console, outbox
     from smsquest_cli.delivery_watch import DeliveryWatch, Selection
-    from smsquest_cli.eventlog import Entry
+    from smsquest_cli.eventlog import LogEntry
     from smsquest_cli.problems import LocalError
     from smsquest_cli.views.messages import message_view
 
@@ -135,7 +135,7 @@ def _send(
             view.show([note])
         state = outbox.send(twilio, draft, at=now)
         try:
-            log.append(Entry(state))
+            log.append(LogEntry(state))
         except LocalError:  # the message is out, whatever becomes of its record
             view.show([state])
             raise

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from smsquest_cli.diagnosis import brought_along, concern_about
-from smsquest_cli.journal import FIELDS, SET, URL_FIELDS, Entry
+from smsquest_cli.journal import FIELDS, SET, URL_FIELDS, JournalEntry
 from smsquest_cli.pointing import Resource
 from smsquest_cli.problems import NumberError, UsageError
 from smsquest_cli.twilio_api import RefusedRequestError
@@ -44,7 +44,7 @@ class Change:
     before: Fields
     after: Fields
     concern: Concern | None = None
-    former: Entry | None = None
+    former: JournalEntry | None = None
     passing: bool = False
 
     @property
@@ -136,7 +136,7 @@ def _fields(route: Route, wanted: Wanted) -> dict[str, str | bool]:
     return fields
 
 
-def _entry(gateway: TwilioGateway, change: Change) -> Entry:
+def _entry(gateway: TwilioGateway, change: Change) -> JournalEntry:
     """What the journal is to say: the original of a former run wins over what that left."""
     original = {name: change.before[name] for name in change.changed}
     url_field = URL_FIELDS[change.sid[:2]]
@@ -146,7 +146,7 @@ def _entry(gateway: TwilioGateway, change: Change) -> Entry:
     if former is not None and change.before[url_field] in former.ours:
         original = {**original, **former.original}
         ours = (*former.ours, *ours)
-    return Entry(
+    return JournalEntry(
         sid=change.sid,
         number=change.number,
         account_sid=gateway.login.account_sid,
@@ -158,7 +158,7 @@ def _entry(gateway: TwilioGateway, change: Change) -> Entry:
     )
 
 
-def _settle(journal: Journal, entry: Entry, change: Change) -> None:
+def _settle(journal: Journal, entry: JournalEntry, change: Change) -> None:
     """The change is made: what is to be undone one day, and by whom."""
     if all(change.after[name] == value for name, value in entry.original.items()):
         journal.clear(entry)  # it is as it was before us
@@ -169,7 +169,7 @@ def _settle(journal: Journal, entry: Entry, change: Change) -> None:
         journal.archive(done, SET)
 
 
-def _forget(journal: Journal, entry: Entry, former: Entry | None) -> None:
+def _forget(journal: Journal, entry: JournalEntry, former: JournalEntry | None) -> None:
     if former is None:
         journal.clear(entry)
     else:

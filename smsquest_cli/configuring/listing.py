@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from smsquest_cli.diagnosis import Route
     from smsquest_cli.events import Problem
-    from smsquest_cli.journal import Entry, Journal
+    from smsquest_cli.journal import Journal, JournalEntry
     from smsquest_cli.runs import Run
     from smsquest_cli.twilio_api import PhoneNumber, TwilioGateway
 
@@ -26,7 +26,7 @@ class Listed:
 
     route: Route
     run: Run | None = None
-    entry: Entry | None = None
+    entry: JournalEntry | None = None
     left_behind: bool = False  # the run of the entry is gone, and it still calls that run
 
     @property

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from smsquest_cli.credentials import RestCredentials
     from smsquest_cli.events import Event
-    from smsquest_cli.journal import Entry, Journal
+    from smsquest_cli.journal import Journal, JournalEntry
     from smsquest_cli.twilio_api import TwilioGateway
 
 PATIENCE: Final = 5.0  # seconds: somebody waits at a prompt, and may try again
@@ -25,7 +25,7 @@ PATIENCE: Final = 5.0  # seconds: somebody waits at a prompt, and may try again
 class Outcome:
     """What became of one entry: ``restored``, ``left`` to others, ``failed`` or ``planned``."""
 
-    entry: Entry
+    entry: JournalEntry
     outcome: str
     error: NotRestoredError | None = None
 
@@ -55,7 +55,7 @@ class Outcome:
 
 def waiting(
     journal: Journal, number: str | None, *, every: bool, login: RestCredentials | None
-) -> list[Entry]:
+) -> list[JournalEntry]:
     """The entries to put back: of *number*, the only one there is, or with *every* all.
 
     What runs have left comes first; where they have left nothing, a change made on purpose can be
@@ -83,7 +83,7 @@ def waiting(
 def put_back(
     connect: Callable[[], TwilioGateway],
     journal: Journal,
-    entries: Sequence[Entry],
+    entries: Sequence[JournalEntry],
     *,
     tell: Callable[[Event], object],
 ) -> Iterator[Outcome]:
@@ -101,7 +101,7 @@ def put_back(
 def _put_back(
     connect: Callable[[], TwilioGateway],
     journal: Journal,
-    entry: Entry,
+    entry: JournalEntry,
     tell: Callable[[Event], object],
 ) -> Outcome:
     gateway = connect()
@@ -111,16 +111,16 @@ def _put_back(
     return Outcome(entry=entry, outcome="restored" if done else "left")
 
 
-def _not_restored(entry: Entry, err: SmsquestError) -> NotRestoredError:
+def _not_restored(entry: JournalEntry, err: SmsquestError) -> NotRestoredError:
     if isinstance(err, NotRestoredError):
         return err
     return NotRestoredError("M1", number=entry.number, reason=f"{err.id}: {err.line}")
 
 
-def _is_of(login: RestCredentials, entry: Entry) -> bool:
+def _is_of(login: RestCredentials, entry: JournalEntry) -> bool:
     return (login.account_sid, login.origin) == (entry.account_sid, entry.origin)
 
 
-def _is_meant(wanted: str, entry: Entry) -> bool:
+def _is_meant(wanted: str, entry: JournalEntry) -> bool:
     typed = wanted.strip()
     return entry.sid == typed or entry.number in (normalised(typed), f"+{typed.lstrip('+')}")

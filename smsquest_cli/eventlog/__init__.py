@@ -11,14 +11,14 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from smsquest_cli.eventlog.entries import Batch, Entry, EventLog, Stored
+from smsquest_cli.eventlog.entries import Batch, EventLog, LogEntry, Stored
 from smsquest_cli.problems import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-__all__ = ["Batch", "Entry", "EventLog", "Stored", "log_file", "open_log"]
+__all__ = ["Batch", "EventLog", "LogEntry", "Stored", "log_file", "open_log"]
 
 _URL: Final = re.compile(r"\A([A-Za-z][A-Za-z0-9+.-]*)://")
 _SQLITE: Final = "sqlite:///"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LogEntry:
     """An event to record, with the raw request that brought it where there is one."""
 
     event: Event
@@ -50,7 +50,7 @@ class EventLog(Protocol):
     def notes(self) -> tuple[Problem, ...]:
         """What had to be done to open the log (L2); it is recorded too."""
 
-    def append(self, *entries: Entry) -> tuple[Event, ...]:
+    def append(self, *entries: LogEntry) -> tuple[Event, ...]:
         """Record *entries* together and return their events as recorded.
 
         They outlive this process from then on. A message or callback that is already known is

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from smsquest_cli.eventlog import queries
 from smsquest_cli.eventlog.database import connect, errors_of, open_database, transaction
-from smsquest_cli.eventlog.entries import Batch, Entry, Stored
+from smsquest_cli.eventlog.entries import Batch, LogEntry, Stored
 from smsquest_cli.eventlog.known import Known
 from smsquest_cli.eventlog.rows import (
     COLUMNS,
@@ -87,7 +87,7 @@ class SqliteLog:
             log._newest = log._start = log.head()
         if damage is not None:
             log._notes = (Problem.of("L2", at=at, **damage),)
-            log.append(*[Entry(note) for note in log._notes])
+            log.append(*[LogEntry(note) for note in log._notes])
         return log
 
     @property
@@ -102,7 +102,7 @@ class SqliteLog:
 
     # Recording
 
-    def append(self, *entries: Entry) -> tuple[Event, ...]:
+    def append(self, *entries: LogEntry) -> tuple[Event, ...]:
         """Record *entries* together; see `EventLog`."""
         with self._writing:
             try:
@@ -141,7 +141,7 @@ class SqliteLog:
             self._tell(failure=err)
             raise
 
-    def _take(self, entry: Entry) -> tuple[Row, Event]:
+    def _take(self, entry: LogEntry) -> tuple[Row, Event]:
         """The row of *entry*, and its event as recorded."""
         event = entry.event
         numbers: tuple[str | None, str | None] = (None, None)

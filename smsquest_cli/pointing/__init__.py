@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from smsquest_cli.diagnosis import Route
-    from smsquest_cli.journal import Entry, Journal
+    from smsquest_cli.journal import Journal, JournalEntry
     from smsquest_cli.twilio_api import TwilioGateway
 
 __all__ = ["Manner", "Pointing", "Resource", "pointed_at", "restore"]
@@ -56,7 +56,7 @@ def pointed_at(
 
 
 def restore(
-    gateway: TwilioGateway, entry: Entry, *, journal: Journal, manner: Manner | None = None
+    gateway: TwilioGateway, entry: JournalEntry, *, journal: Journal, manner: Manner | None = None
 ) -> bool | None:
     """Put back what *entry* tells of: True if that was done, None if it is somebody else's now.
 

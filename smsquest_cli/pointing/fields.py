@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from smsquest_cli.diagnosis import Route
-    from smsquest_cli.journal import Entry, Fields
+    from smsquest_cli.journal import Fields, JournalEntry
 
 
 def target(route: Route) -> tuple[str, Fields]:
@@ -40,7 +40,7 @@ def merged(fresh: Fields, stale: Fields) -> dict[str, str | bool]:
     return {**fresh, **stale} | ({"sms_application_sid": since} if since else {})
 
 
-def wanted_back(entry: Entry, current: Fields) -> dict[str, str | bool]:
+def wanted_back(entry: JournalEntry, current: Fields) -> dict[str, str | bool]:
     """The fields to put back: the original ones, but for what somebody has set over them."""
     set_since = {
         name

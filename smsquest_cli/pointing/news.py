@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from smsquest_cli.events import Event
-    from smsquest_cli.journal import Entry
+    from smsquest_cli.journal import JournalEntry
 
 
 class News:
@@ -23,7 +23,7 @@ class News:
         self._now = now
         self._kept: list[Event] = []
 
-    def happened(self, action: str, entry: Entry, url: str) -> None:
+    def happened(self, action: str, entry: JournalEntry, url: str) -> None:
         """The number of *entry* was ``pointed`` at *url*, ``restored`` to it, or ``left`` there."""
         previous = entry.url if action == "restored" else entry.original_url
         self._kept.append(
@@ -35,7 +35,7 @@ class News:
         problem = Problem.of(problem_id, at=self._now(), severity=severity, **values)
         self._kept.append(problem)
 
-    def lost(self, entry: Entry, what: str) -> None:
+    def lost(self, entry: JournalEntry, what: str) -> None:
         """M4: somebody else took the number over."""
         self.problem(
             "M4",
@@ -45,20 +45,20 @@ class News:
             consequence="You receive nothing more; smsquest leaves that as it is",
         )
 
-    def left(self, entry: Entry, url: str) -> None:
+    def left(self, entry: JournalEntry, url: str) -> None:
         """M6: it is not put back, because it calls *url* now, which somebody else has set."""
         original = described(entry.original_url)
         self.problem("M6", number=entry.number, url=described(url), original=original)
         self.happened("left", entry, url)
 
-    def gone(self, entry: Entry) -> None:
+    def gone(self, entry: JournalEntry) -> None:
         """N18: there is nothing to put back any more."""
         service = entry.sid.startswith("MG")
         self.problem(
             "N18", what=f"the Messaging Service of {entry.number}" if service else entry.number
         )
 
-    def locked_out(self, entry: Entry) -> None:
+    def locked_out(self, entry: JournalEntry) -> None:
         """C13: Twilio takes our credentials no longer."""
         time = f"{self._now().astimezone():%H:%M}"
         self.problem("C13", time=time, number=entry.number)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from smsquest_cli.credentials import masked
-from smsquest_cli.journal import Entry
+from smsquest_cli.journal import JournalEntry
 from smsquest_cli.patience import unless_quick
 from smsquest_cli.pointing import fields
 from smsquest_cli.pointing.news import News
@@ -74,7 +74,7 @@ class Pointing:
         self._gateway = gateway
         self._journal = journal
         self._manner = manner
-        self._entry: Entry | None = None
+        self._entry: JournalEntry | None = None
         self._unsure = False  # whether a change that was not confirmed may still come
         self._covered = False
         self._locked_out = False
@@ -152,13 +152,13 @@ class Pointing:
                 self._news.happened("left", self._held, self._held.url)
                 self._news.tell()
 
-    def take_over(self, entry: Entry) -> None:
+    def take_over(self, entry: JournalEntry) -> None:
         """Make *entry* ours; raises `NumberError` (M4) while its own run is still there."""
         self._journal.refuse_live(entry)
         self._entry = entry
         self._write_journal(self._journal.signed(entry))
 
-    def give_back(self, entry: Entry) -> None:
+    def give_back(self, entry: JournalEntry) -> None:
         """Leave *entry* as it was taken over: the run that left it is the one to be named."""
         with suppress(SmsquestError):
             self._write_journal(entry)
@@ -261,7 +261,7 @@ class Pointing:
     # The journal
 
     @property
-    def _held(self) -> Entry:
+    def _held(self) -> JournalEntry:
         assert self._entry is not None
         return self._entry
 
@@ -276,7 +276,7 @@ class Pointing:
                 self._journal.refuse_live(stale)
             current = resource.read()
             changes = fields.changes(sid, url, current)
-            entry = Entry(
+            entry = JournalEntry(
                 sid=sid,
                 number=number,
                 account_sid=self._gateway.login.account_sid,
@@ -304,7 +304,7 @@ class Pointing:
         busy = "is being changed by other runs of smsquest on this computer"
         raise NumberError("M4", number=number, what=busy, consequence="Try again")
 
-    def _write_journal(self, entry: Entry) -> None:
+    def _write_journal(self, entry: JournalEntry) -> None:
         """Put *entry* in the place of the one that is held; raises `NumberError` (M4)."""
         if not self._journal.write(entry, replacing=self._held):
             busy = "is being changed by another run of smsquest on this computer"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from smsquest_cli import console
 from smsquest_cli.credentials import SANDBOX_TOKEN
-from smsquest_cli.eventlog import Entry
+from smsquest_cli.eventlog import LogEntry
 from smsquest_cli.events import Problem, Ready
 from smsquest_cli.messages import SMS, STATUS
 from smsquest_cli.signing import Verifier
@@ -149,7 +149,7 @@ class Entrance:
 
     def record(self, event: Event) -> None:
         """Append *event* to the log; the view shows it."""
-        self._log.append(Entry(event))
+        self._log.append(LogEntry(event))
 
     def tell(self, problem_id: str, *, severity: str | None = None, **values: object) -> None:
         """Say a problem on the way to being ready, and record it."""

@@ -16,13 +16,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from smsquest_cli import console, events
-from smsquest_cli.eventlog import Entry
+from smsquest_cli.eventlog import LogEntry
 from smsquest_cli.files import write_state
 from smsquest_cli.inbox import Inbox
 from smsquest_cli.problems import ExpectationError, LocalError, SmsquestError, TunnelError
 from smsquest_cli.runs import Run, announced, running
 from smsquest_cli.server import bind, later
-from smsquest_cli.signals import Signals, Stopped
+from smsquest_cli.signals import Signals, StopRequested
 from smsquest_cli.views import make_view
 from smsquest_cli.webhooks import create_app
 
@@ -112,7 +112,7 @@ class Session:
                     self._start(undone, shown)
                     self._receive()
                 code = 0
-            except Stopped:
+            except StopRequested:
                 code = self._signals.exit_code
                 if self._view is not None and self._signals.reason == "interrupt":
                     code = 0  # Ctrl-C of a run that put everything back is its normal end
@@ -165,7 +165,7 @@ class Session:
         verify = self._trust.verifier is not None
         ready = self._entrance.ready(local_url, self._app, verify=verify)
         position = self._log.head()
-        self._log.append(Entry(ready))
+        self._log.append(LogEntry(ready))
         if self._place.ready_file is not None:
             record = json.dumps(events.to_record(ready)) + "\n"
             write_state(self._place.ready_file, record, option="--ready-file")
@@ -202,7 +202,7 @@ class Session:
 
     def _tell(self, problem: events.Problem) -> None:
         with suppress(LocalError):  # the log tells its reader
-            self._log.append(Entry(problem))
+            self._log.append(LogEntry(problem))
 
     def _receive(self) -> None:
         """Show what comes until the goal is reached; raises what else ends the run."""
@@ -287,7 +287,7 @@ class Session:
             self._show_news()
         totals = self._inbox.totals
         self._log.append(
-            Entry(
+            LogEntry(
                 events.Stopped(
                     ts=datetime.now(UTC),
                     reason=self._reason,

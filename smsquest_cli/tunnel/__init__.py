@@ -9,12 +9,12 @@ from smsquest_cli.tunnel.ngrok import (
     end_orphans,
 )
 from smsquest_cli.tunnel.reach import self_test
-from smsquest_cli.tunnel.watch import Pace, TunnelChange
+from smsquest_cli.tunnel.watch import Timings, TunnelChange
 
 __all__ = [
     "NgrokSettings",
     "NgrokTunnel",
-    "Pace",
+    "Timings",
     "TunnelChange",
     "end_orphans",
     "public_url",

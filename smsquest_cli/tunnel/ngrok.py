@@ -12,7 +12,7 @@ from smsquest_cli import wire
 from smsquest_cli.problems import TunnelError
 from smsquest_cli.tunnel import agent, agent_config, agent_records, binary
 from smsquest_cli.tunnel.refusals import Attempt, NoAgentError, problem_of
-from smsquest_cli.tunnel.watch import Pace, TunnelChange, Watch
+from smsquest_cli.tunnel.watch import Timings, TunnelChange, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,17 +57,19 @@ class NgrokTunnel:
         *,
         on_change: Callable[[TunnelChange], None] = lambda _change: None,
         verify: Callable[[str], object] | None = None,
-        pace: Pace | None = None,
+        timings: Timings | None = None,
         wall: Callable[[], float] = time.time,
     ) -> NgrokTunnel:
         """A tunnel to *local_url*; raises `TunnelError`, and leaves no process then.
 
         Whatever else is raised meanwhile in this thread (Ctrl-C) leaves none either.
         """
-        pace = pace or Pace()
+        timings = timings or Timings()
         stopping = threading.Event()
-        begin = _Beginning(local_url, settings, pace, stopping)
-        watch = Watch(begin, stopping=stopping, tell=on_change, verify=verify, pace=pace, wall=wall)
+        begin = _Beginning(local_url, settings, timings, stopping)
+        watch = Watch(
+            begin, stopping=stopping, tell=on_change, verify=verify, timings=timings, wall=wall
+        )
         try:
             begin.orphans += end_orphans(settings.home, settings.say)
             _apart(
@@ -99,7 +101,7 @@ def end_orphans(home: Path, say: Callable[[str], object]) -> int:
     return len(ended)
 
 
-def _look_for_agent(settings: NgrokSettings, pace: Pace) -> tuple[binary.Binary, AgentConfig]:
+def _look_for_agent(settings: NgrokSettings, timings: Timings) -> tuple[binary.Binary, AgentConfig]:
     """An agent that can be run and its settings; without an authtoken none is looked for."""
     folder = agent_config.agent_folder()
     config = agent_config.read_config(folder)
@@ -107,7 +109,7 @@ def _look_for_agent(settings: NgrokSettings, pace: Pace) -> tuple[binary.Binary,
         raise TunnelError("T1")
     path = binary.find(settings.path, search_path=settings.search_path, folder=folder)
     path = path or binary.download(folder, say=settings.say)
-    return binary.examine(path, timeout=pace.version), config
+    return binary.examine(path, timeout=timings.version), config
 
 
 def _token_source(settings: NgrokSettings, config: AgentConfig) -> str:
@@ -118,13 +120,13 @@ class _Beginning:
     """Starts agents for one tunnel: looks for the authtoken and the agent once, then starts."""
 
     def __init__(
-        self, local_url: str, settings: NgrokSettings, pace: Pace, cancel: threading.Event
+        self, local_url: str, settings: NgrokSettings, timings: Timings, cancel: threading.Event
     ) -> None:
         """Find out what is needed; raises `TunnelError` before anything is started."""
-        found, config = _look_for_agent(settings, pace)
+        found, config = _look_for_agent(settings, timings)
         self.orphans = 0
         self._cancel = cancel
-        self._release_seconds = pace.pauses[0]
+        self._release_seconds = timings.pauses[0]
         self._home = settings.home
         self._launch = agent.Launch(
             path=found.path,
@@ -133,8 +135,8 @@ class _Beginning:
             local_url=local_url,
             home=settings.home,
             token=settings.authtoken,
-            startup_seconds=pace.startup,
-            seconds=pace.start,
+            startup_seconds=timings.startup,
+            seconds=timings.start,
         )
         self._attempt = Attempt(
             path=found.path,

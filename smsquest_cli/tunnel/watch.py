@@ -46,7 +46,7 @@ class TunnelChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
+class Timings:
     """How long things may take, in seconds."""
 
     version: float = 15.0  # an antivirus looks at a new program first
@@ -72,7 +72,7 @@ class Watch:
         stopping: threading.Event,
         tell: Callable[[TunnelChange], None],
         verify: Callable[[str], object] | None,
-        pace: Pace,
+        timings: Timings,
         wall: Callable[[], float] = time.time,
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -81,7 +81,7 @@ class Watch:
         self._stopping = stopping
         self._tell_them = tell
         self._verify = verify
-        self._pace = pace
+        self._timings = timings
         self._wall, self._steady = wall, steady
         self._ahead = wall() - steady()
         self._news: SimpleQueue[tuple[int, str]] = SimpleQueue()
@@ -134,26 +134,26 @@ class Watch:
 
     def _take_news(self) -> None:
         try:
-            generation, news = self._news.get(timeout=self._pace.tick)
+            generation, news = self._news.get(timeout=self._timings.tick)
         except Empty:
             return
         if generation != self._generation:  # of an agent that has been replaced
             return
         if news == BACK:
             self._online = True
-            self._next_start = self._steady() + self._pace.reconnect
+            self._next_start = self._steady() + self._timings.reconnect
         elif news == LOST:
-            self._go_down("ngrok lost its connection", wait=self._pace.reconnect)
+            self._go_down("ngrok lost its connection", wait=self._timings.reconnect)
         elif news == ENDED:
             self._go_down("ngrok's agent ended", wait=0.0)
 
     def _notice_sleep(self, waited: float) -> None:
         """Compare the clocks; on Windows the steady one goes on in sleep, but a wait was long."""
         ahead = self._wall() - self._steady()
-        slept, self._ahead = max(ahead - self._ahead, waited - self._pace.tick), ahead
+        slept, self._ahead = max(ahead - self._ahead, waited - self._timings.tick), ahead
         if slept > ASLEEP_SECONDS:
             online = self._online  # if it is, the agent has noticed nothing: *verify* decides
-            self._go_down(f"this computer slept {_words(slept)}", wait=self._pace.reconnect)
+            self._go_down(f"this computer slept {_words(slept)}", wait=self._timings.reconnect)
             self._online = online
 
     def _go_down(self, reason: str, *, wait: float) -> None:
@@ -175,9 +175,9 @@ class Watch:
             self._down_since = None
             former, self._url = self._url, self.url
             self._tell("up" if self._url == former else "changed", "")
-        elif now - since > self._pace.lost:
+        elif now - since > self._timings.lost:
             why = f": {self._why.line}" if self._why is not None else ""
-            self._give_up(f"not back in {_words(self._pace.lost)}{why}")
+            self._give_up(f"not back in {_words(self._timings.lost)}{why}")
         elif now >= self._next_start:
             self._start_again()
 
@@ -210,7 +210,7 @@ class Watch:
                 self._give_up(err.line)
                 return
             self._why = err
-            pauses = self._pace.pauses
+            pauses = self._timings.pauses
             self._next_start = self._steady() + pauses[min(self._starts, len(pauses) - 1)]
             self._starts += 1
             return
@@ -221,7 +221,7 @@ class Watch:
         with self._lock:
             self.agent = agent
             self._online = True
-            self._next_start = self._steady() + self._pace.reconnect
+            self._next_start = self._steady() + self._timings.reconnect
             if not self._stopping.is_set():
                 self._hear(self._generation, "")  # so that nobody waits for a tick
                 return

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from smsquest_cli.views.cells import cells
 from smsquest_cli.views.keyboard import unheard
-from smsquest_cli.views.pace import Pace
+from smsquest_cli.views.throttle import Throttle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,7 +43,7 @@ class Canvas:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._out = out
-        self._pace = Pace(clock)
+        self._throttle = Throttle(clock)
         self._live = Live(
             console=out,
             auto_refresh=False,
@@ -59,12 +59,12 @@ class Canvas:
     def due(self, *, changed: bool) -> float | None:
         """In how many seconds to draw, or to look again whether the window is as it was."""
         if changed or self._out.size != self._size:
-            return self._pace.due()
+            return self._throttle.due()
         return LOOK if self._out.is_terminal else None
 
     def draw(self, lines: Sequence[Text | Columns], above: Sequence[Text] = ()) -> None:
         """Show *lines* in place of those that are there; *above* them, what is to stay."""
-        with self._pace.drawing(), self._out:  # one write for all
+        with self._throttle.drawing(), self._out:  # one write for all
             if not self._live.is_started:
                 if self._out.is_terminal:
                     self._typing.enter_context(unheard())

@@ -36,7 +36,7 @@ NOTES: Final = 5
 TICK: Final = timedelta(seconds=1)  # ages are shown in seconds
 
 
-class Deliveries:
+class DeliveryTable:
     """A table with one row per message, drawn again at each change; notes stand below it.
 
     With *wide* SIDs, ways and texts are whole: in a window that is too narrow for them each message

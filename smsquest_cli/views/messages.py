@@ -20,9 +20,9 @@ def message_view(output: Output, *, wide: bool = False) -> View:
     """A view of deliveries as *output*; a *wide* table leaves nothing out."""
     if output is not Output.TABLE:
         return Aside(make_view(output), also=output is Output.JSON)
-    from smsquest_cli.views.deliveries import Deliveries
+    from smsquest_cli.views.deliveries import DeliveryTable
 
-    return Deliveries(wide=wide)
+    return DeliveryTable(wide=wide)
 
 
 class Aside:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from smsquest_cli.configuring import Change, Listed, Outcome
-    from smsquest_cli.journal import Entry, Fields
+    from smsquest_cli.journal import Fields, JournalEntry
 
 API: Final = {
     "PN": "https://api.twilio.com/2010-04-01/Accounts/{account}/IncomingPhoneNumbers/{sid}.json",
@@ -96,7 +96,7 @@ def show_outcomes(outcomes: Sequence[Outcome], output: Output) -> None:
         console.write_line(printable(f"{one.entry.number}  {one.words}"))
 
 
-def by_hand(entry: Entry) -> str:
+def by_hand(entry: JournalEntry) -> str:
     """The command with which *entry* can be put back without us; it holds no secret."""
     url = API[entry.sid[:2]].format(account=entry.account_sid, sid=entry.sid)
     words = ["curl -X POST", url, '-u "$TWILIO_ACCOUNT_SID:$TWILIO_AUTH_TOKEN"']

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from smsquest_cli.credentials import masked
-from smsquest_cli.eventlog import Entry
+from smsquest_cli.eventlog import LogEntry
 from smsquest_cli.events import Inbound, Problem, Reply, Status
 from smsquest_cli.messages import (
     IDEMPOTENCY,
@@ -53,7 +53,7 @@ class _Arrival:
     """A genuine request: what is to be recorded of it, the first entry being what has come."""
 
     request: Request
-    entries: tuple[Entry, ...]
+    entries: tuple[LogEntry, ...]
     message: Message | None = None  # of an inbound one
 
 
@@ -62,7 +62,7 @@ class _Prepared:
     """An arrival with all that is to be recorded, and the answer that it gets then."""
 
     arrival: _Arrival
-    entries: tuple[Entry, ...]
+    entries: tuple[LogEntry, ...]
     response: Response
 
 
@@ -228,8 +228,8 @@ class Receiver:
             signature=signature,
             opt_out=message.opt_out,
         )
-        notes = [Entry(note) for note in self._notes(message, inbound.ts)]
-        return _Arrival(request, (Entry(inbound, _for_the_log(request)), *notes), message)
+        notes = [LogEntry(note) for note in self._notes(message, inbound.ts)]
+        return _Arrival(request, (LogEntry(inbound, _for_the_log(request)), *notes), message)
 
     def _status(self, request: Request, update: StatusUpdate) -> _Arrival:
         query = request.url.partition("?")[2]
@@ -242,11 +242,11 @@ class Receiver:
             error_code=update.error_code,
             in_reply_to=dict(form_pairs(query)).get("re") or None,
         )
-        entries = [Entry(status, _for_the_log(request))]
+        entries = [LogEntry(status, _for_the_log(request))]
         account = update.account_sid
         if account and self._is_foreign(account) and account not in self._remarked:
             self._remarked.add(account)
-            entries.append(Entry(self._foreign(account, status.ts, about=update.sid)))
+            entries.append(LogEntry(self._foreign(account, status.ts, about=update.sid)))
         return _Arrival(request, tuple(entries))
 
     # What the user should know
@@ -265,10 +265,10 @@ class Receiver:
         if message.opt_out == "STOP":
             yield Problem.of("D8", at=at, about=sid, number=message.from_)
 
-    def _told_by(self, answered: Answered) -> list[Entry]:
+    def _told_by(self, answered: Answered) -> list[LogEntry]:
         reply = answered.reply
-        entries = [Entry(reply), *[Entry(problem) for problem in answered.problems]]
-        entries += [Entry(problem) for problem in self._unheard(reply)]
+        entries = [LogEntry(reply), *[LogEntry(problem) for problem in answered.problems]]
+        entries += [LogEntry(problem) for problem in self._unheard(reply)]
         for message in reply.messages if not self._cost_told else ():
             if not message.body.isascii():  # which nearly all are: segments cost more to count
                 parts = segment(message.body)
@@ -278,7 +278,7 @@ class Receiver:
                     note = Problem.of(
                         "D9", at=reply.ts, about=reply.in_reply_to, what="your reply", **values
                     )
-                    return [*entries, Entry(note)]
+                    return [*entries, LogEntry(note)]
         return entries
 
     def _unheard(self, reply: Reply) -> Iterator[Problem]:
@@ -333,7 +333,7 @@ class Receiver:
 
     def _record(self, *events: Event) -> None:
         if events:
-            self._log.append(*[Entry(event) for event in events])
+            self._log.append(*[LogEntry(event) for event in events])
 
 
 def _response(answered: Answered) -> Response:

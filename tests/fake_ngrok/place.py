@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from smsquest_cli.problems import TunnelError
-from smsquest_cli.tunnel import NgrokSettings, NgrokTunnel, Pace
+from smsquest_cli.tunnel import NgrokSettings, NgrokTunnel, Timings
 
 AGENT = Path(__file__).parent / "fake_ngrok.py"
 LOCAL = "http://127.0.0.1:9"  # where nobody listens
 TOKEN = "2abcdefgh1_ABCDEFGH1"
-QUICK = Pace(version=20, startup=10, start=20, tick=0.05, reconnect=0.6, pauses=(0.1,), lost=30)
+QUICK = Timings(version=20, startup=10, start=20, tick=0.05, reconnect=0.6, pauses=(0.1,), lost=30)
 
 
 def make_place(folder, monkeypatch):
@@ -39,10 +39,10 @@ def settings(place, **changes):
     return NgrokSettings(home=place / "state", **{**values, **changes})
 
 
-def refusal(place, pace=QUICK, **changes):
+def refusal(place, timings=QUICK, **changes):
     """The problem with which opening fails."""
     with pytest.raises(TunnelError) as caught:
-        NgrokTunnel.open(LOCAL, settings(place, **changes), pace=pace)
+        NgrokTunnel.open(LOCAL, settings(place, **changes), timings=timings)
     assert caught.value.exit_code == 6
     shown = "".join(traceback.format_exception(caught.value))
     assert TOKEN not in shown

@@ -13,7 +13,7 @@ INTERVAL: Final = 0.125  # seconds between two drawings, at least
 SHARE: Final = 20  # a drawing that took 10 ms is followed by 200 ms without
 
 
-class Pace:
+class Throttle:
     """Says when the next drawing is due: at most eight a second, and a twentieth of the time."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
