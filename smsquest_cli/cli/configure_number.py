@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from smsquest_cli.cli.options import Invocation, TableJson, ViaService, Yes, the_run
+from smsquest_cli.cli.options import Invocation, TableJson, ViaService, Yes
+from smsquest_cli.cli.target import Target, connected, the_run
 from smsquest_cli.problems import CredentialsError, UsageError
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from smsquest_cli.console import Output
     from smsquest_cli.events import Event
     from smsquest_cli.journal import Journal
-    from smsquest_cli.twilio_api import TwilioGateway
 
 HERE = "here"
 NONE = "none"
@@ -144,7 +144,7 @@ class Task:
         now = datetime.now(UTC)
         for note in settings.notes(at=now):
             console.show_problem(note)
-        with _connected(settings) as gateway:
+        with connected(settings) as gateway:
             account = gateway.account()
             numbers = [choose_number(gateway, self.number)] if self.number else gateway.numbers()
             found = listed(
@@ -186,10 +186,10 @@ class Task:
             else _address(fallback_url, "--fallback-url", settings),
             fallback_method=fallback_method,
             via_service=via_service,
-            passing=url == HERE and not _in_a_sandbox(settings),
+            passing=url == HERE and not Target(the_run(settings.home), settings).is_sandbox,
         )
         journal = _journal(settings)
-        with _connected(settings) as gateway:
+        with connected(settings) as gateway:
             chosen = choose_number(gateway, self.number or settings.number, pick=menu())
             route = route_of(gateway, chosen)
             change = plan(gateway, journal, route, wanted)
@@ -223,7 +223,7 @@ class Task:
         if self.dry_run:
             show_outcomes([Outcome(entry=one, outcome="planned") for one in entries], self.output)
             return
-        outcomes = list(put_back(lambda: _connected(settings), journal, entries, tell=_tell))
+        outcomes = list(put_back(lambda: connected(settings), journal, entries, tell=_tell))
         show_outcomes(outcomes, self.output)
         end_orphans(settings.home, console.say)
         failed = [one for one in outcomes if one.error is not None]
@@ -241,27 +241,11 @@ class Task:
         try:
             settings.rest_credentials()
         except CredentialsError as err:
-            from smsquest_cli.cli.account import Account
-
-            account = Account.of(settings)
-            if err.id != "C1" or account.run is None or account.run.ready.sandbox is None:
+            target = Target.of(settings)
+            if err.id != "C1" or not target.is_sandbox:
                 raise
-            return account.settings
+            return target.settings
         return settings
-
-
-def _connected(settings: Settings) -> TwilioGateway:
-    from smsquest_cli import console
-    from smsquest_cli.twilio_api import TwilioGateway
-
-    return TwilioGateway(settings.rest_credentials(), say=console.say)
-
-
-def _in_a_sandbox(settings: Settings) -> bool:
-    """Whether the account is the running serve's own, which is gone when that stops."""
-    run = the_run(settings.home)
-    sandbox = run.ready.sandbox if run else None
-    return sandbox is not None and sandbox.api_url == settings.twilio_url
 
 
 def _journal(settings: Settings) -> Journal:

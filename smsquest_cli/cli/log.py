@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from smsquest_cli.cli.options import Invocation, TableLinesJson, parse_ago, resolve_sids
+from smsquest_cli.cli.options import Invocation, TableLinesJson, parse_ago
+from smsquest_cli.cli.target import Target, resolve_sids
 from smsquest_cli.events import EVENT_TYPES
 from smsquest_cli.messages import normalised
 from smsquest_cli.problems import UsageError
@@ -50,15 +51,14 @@ def log(
     Oldest first, from the event log of all runs; the table has one row per message.
     """
     from smsquest_cli import console
-    from smsquest_cli.cli.account import Account
     from smsquest_cli.views import make_log_view
 
     invocation: Invocation = ctx.obj
     invocation.output = shown_as = console.stream_output(output)
     types = _types(type_ or ())
     start = parse_ago(since, "--since") if since else None
-    account = Account.of(invocation.settings())
-    with account.log() as events, make_log_view(shown_as, follow=follow) as view:
+    target = Target.of(invocation.settings())
+    with target.log() as events, make_log_view(shown_as, follow=follow) as view:
         _show(
             events,
             view,

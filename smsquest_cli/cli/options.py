@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from smsquest_cli.config import Settings
-    from smsquest_cli.runs import Run
 
 TableLinesJson = Annotated[
     Literal["table", "lines", "json"] | None,
@@ -45,7 +44,6 @@ ViaService = Annotated[
     ),
 ]
 
-MIN_PREFIX = 6
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)", re.ASCII)
 _UNITS: Mapping[str, float] = {"ms": 0.001, "s": 1, "": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -133,14 +131,6 @@ def text_of(argument: str) -> str:
     return text.removesuffix("\n").removesuffix("\r")
 
 
-class KnowsMessages(Protocol):
-    """The event log, or whatever else knows the SIDs of messages."""
-
-    def sids(self, prefix: str) -> list[str]:
-        """The SIDs that begin with *prefix*."""
-        ...
-
-
 def parse_pattern(text: str | None, option: str) -> re.Pattern[str] | None:
     """The regular expression *text*; raises `UsageError` (U6) where it is none."""
     if text is None:
@@ -151,46 +141,3 @@ def parse_pattern(text: str | None, option: str) -> re.Pattern[str] | None:
         raise UsageError(
             "U6", option=option, value=text, expected=f"a regular expression ({err})"
         ) from err
-
-
-def resolve_sids(log: KnowsMessages, prefixes: Sequence[str]) -> list[str]:
-    """The full SIDs that *prefixes* (6 characters or more, unique in *log*) stand for.
-
-    A SID may also be shortened in its middle, as screens show it: ``SM3f…9c``.
-    Raises `UsageError`: U1 where none begins so, U2 with the candidates where several do.
-    """
-    return [_resolve_sid(log, prefix) for prefix in prefixes]
-
-
-def _resolve_sid(log: KnowsMessages, prefix: str) -> str:
-    # As screens show it: SM3f…9c.
-    beginning, _, end = prefix.replace("...", "…").partition("…")
-    if len(beginning + end) < MIN_PREFIX or not beginning:
-        raise UsageError(
-            "U2", prefix=prefix or '""', candidates=f"give at least {MIN_PREFIX} characters"
-        )
-    found = [sid for sid in log.sids(beginning) if sid.endswith(end)]
-    if not found:
-        raise UsageError("U1", sid=prefix)
-    if prefix in found:
-        return prefix
-    if len(found) > 1:
-        raise UsageError("U2", prefix=prefix, candidates=", ".join(found[:5]))
-    return found[0]
-
-
-def the_run(home: Path) -> Run | None:
-    """The running ``serve`` that a command means when it names none: the newest.
-
-    Where there are several, it is said which one that is.
-    """
-    from smsquest_cli.runs import running
-
-    found = running(home)
-    if len(found) > 1:
-        from smsquest_cli import console
-
-        newest = found[0].ready
-        which = f"the newest, pid {newest.pid} at {newest.webhook_url}"
-        console.say(f"note: {len(found)} serves are running here; this is about {which}")
-    return found[0] if found else None

@@ -10,8 +10,8 @@ from smsquest_cli.cli.options import (
     Invocation,
     LinesJson,
     parse_pairs,
-    resolve_sids,
 )
+from smsquest_cli.cli.target import Target, resolve_sids
 
 
 def replay(
@@ -47,20 +47,19 @@ def replay(
     answer.
     """
     from smsquest_cli import replaying, simulation
-    from smsquest_cli.cli.account import Account
     from smsquest_cli.views.replays import replay_view
 
     invocation: Invocation = ctx.obj
     invocation.output = output
     changes = parse_pairs(edit or (), "--edit")
     settings = invocation.settings()
-    account = Account.of(settings)
-    with account.log() as log:
+    target = Target.of(settings)
+    with target.log() as log:
         full = replaying.newest(log) if sid == "last" else resolve_sids(log, [sid])[0]
         found = replaying.recorded(log, full)
     request = replaying.edited(found.request, changes) if changes else found.request
     exchange = replaying.deliver(
-        found, replaying.addressed(found, request, settings.signing_token, run=account.run, to=to)
+        found, replaying.addressed(found, request, settings.signing_token, run=target.run, to=to)
     )
     view = replay_view(output)
     view.answered(exchange)

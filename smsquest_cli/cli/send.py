@@ -15,12 +15,12 @@ from smsquest_cli.cli.options import (
     parse_duration,
     text_of,
 )
+from smsquest_cli.cli.target import Target
 from smsquest_cli.messages import normalised
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from smsquest_cli.cli.account import Account
     from smsquest_cli.console import Output
     from smsquest_cli.delivery_watch import Until
     from smsquest_cli.outbox import Draft
@@ -93,27 +93,26 @@ def send(
     Shown before it is sent: segments, encoding, and the characters that make it longer.
     """
     from smsquest_cli import outbox
-    from smsquest_cli.cli.account import Account
     from smsquest_cli.console import Output
 
     invocation: Invocation = ctx.obj
     invocation.output = output
     limit = parse_duration(timeout, "--timeout").total_seconds()
     addresses = parse_addresses(media or (), "--media")
-    account = Account.of(invocation.settings())
-    with account.twilio() as twilio:
+    target = Target.of(invocation.settings())
+    with target.twilio() as twilio:
         draft = outbox.Draft(
             body=text_of(body),
             to=normalised(to),
-            sender=outbox.sender_for(from_, account.run, account.settings, twilio),
+            sender=outbox.sender_for(from_, target.run, target.settings, twilio),
             media=addresses,
-            status_callback=outbox.callback_for(status_callback, account.run, account.settings),
+            status_callback=outbox.callback_for(status_callback, target.run, target.settings),
         )
-        _send(account, draft, twilio, Output(output), wait=wait, timeout=limit)
+        _send(target, draft, twilio, Output(output), wait=wait, timeout=limit)
 
 
 def _send(
-    account: Account,
+    target: Target,
     draft: Draft,
     twilio: TwilioGateway,
     output: Output,
@@ -129,7 +128,7 @@ def _send(
     from smsquest_cli.views.messages import message_view
 
     now = datetime.now(UTC)
-    with account.log() as log, message_view(output) as view:
+    with target.log() as log, message_view(output) as view:
         console.say(outbox.preview(draft.body))
         if note := outbox.note_on(draft.body, at=now):
             view.show([note])

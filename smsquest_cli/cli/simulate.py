@@ -14,8 +14,8 @@ from smsquest_cli.cli.options import (
     parse_pairs,
     parse_pattern,
     text_of,
-    the_run,
 )
+from smsquest_cli.cli.target import the_run
 from smsquest_cli.messages import normalised
 
 

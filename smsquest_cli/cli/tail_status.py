@@ -15,15 +15,14 @@ from smsquest_cli.cli.options import (
     TableLinesJson,
     parse_ago,
     parse_duration,
-    resolve_sids,
 )
+from smsquest_cli.cli.target import Target, resolve_sids
 from smsquest_cli.messages import normalised
 from smsquest_cli.problems import CredentialsError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from smsquest_cli.cli.account import Account
     from smsquest_cli.console import Output
     from smsquest_cli.delivery_watch import DeliveryWatch
     from smsquest_cli.twilio_api import TwilioGateway
@@ -134,17 +133,16 @@ def _watching(
 ) -> Iterator[DeliveryWatch]:
     """A watch over the messages of *choice* that shows them as *output*."""
     from smsquest_cli import console
-    from smsquest_cli.cli.account import Account
     from smsquest_cli.delivery_watch import DeliveryWatch, KnownMessages, Selection
     from smsquest_cli.views.messages import message_view
 
-    account = Account.of(invocation.settings())
+    target = Target.of(invocation.settings())
     with ExitStack() as stack:
-        twilio = _twilio(account, choice.source)
-        log = None if choice.source == "twilio" else stack.enter_context(account.log())
+        twilio = _twilio(target, choice.source)
+        log = None if choice.source == "twilio" else stack.enter_context(target.log())
         known = KnownMessages(log, twilio, since=choice.since)
         sids = frozenset(resolve_sids(known, choice.sids))
-        console.say(_sources(account, choice, asked=twilio is not None))
+        console.say(_sources(target, choice, asked=twilio is not None))
         view = stack.enter_context(message_view(output, wide=wide))
         yield DeliveryWatch(
             Selection(since=choice.since, sids=sids, number=choice.number),
@@ -152,16 +150,16 @@ def _watching(
             twilio=twilio,
             view=view,
             interval=choice.interval,
-            status_url=account.run.ready.status_url if account.run else None,
+            status_url=target.run.ready.status_url if target.run else None,
         )
 
 
-def _twilio(account: Account, source: str) -> TwilioGateway | None:
+def _twilio(target: Target, source: str) -> TwilioGateway | None:
     """Twilio's API, unless the event log alone is wanted, or there is nothing to log in with."""
     if source == "store":
         return None
     try:
-        return account.twilio()
+        return target.twilio()
     except CredentialsError as err:
         if source != "auto":
             raise
@@ -172,12 +170,12 @@ def _twilio(account: Account, source: str) -> TwilioGateway | None:
         return None
 
 
-def _sources(account: Account, choice: Choice, *, asked: bool) -> str:
+def _sources(target: Target, choice: Choice, *, asked: bool) -> str:
     """Where the news comes from, in words."""
     every = "Twilio is asked" + ("" if choice.once else f" every {choice.interval:g} s")
     if choice.source == "twilio":
         return f"source: {every}"
-    run = account.run
+    run = target.run
     log = (
         f'callbacks of the running "smsquest serve" (pid {run.ready.pid})'
         if run

@@ -1,0 +1,140 @@
+"""`Target`: which run a command speaks to, and the Twilio behind it; messages named by SID."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Protocol
+
+from smsquest_cli.problems import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from smsquest_cli.config import Settings
+    from smsquest_cli.eventlog import EventLog
+    from smsquest_cli.runs import Run
+    from smsquest_cli.twilio_api import TwilioGateway
+
+MIN_PREFIX: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Which *run* a command speaks to, if there is one, and *settings* for the Twilio behind it."""
+
+    run: Run | None
+    settings: Settings
+
+    @classmethod
+    def of(cls, settings: Settings) -> Target:
+        """The running serve, with the Twilio of its sandbox, else with the user's own."""
+        run = the_run(settings.home)
+        sandbox = run.ready.sandbox if run else None
+        if sandbox is None:
+            return cls(run, settings)
+        from smsquest_cli.credentials import Secret
+
+        token = Secret(sandbox.auth_token) if sandbox.auth_token else settings.auth_token
+        pretended = replace(
+            settings,
+            account_sid=sandbox.account_sid,
+            auth_token=token,
+            api_key=None,
+            api_secret=None,
+            region=None,
+            edge=None,
+            number=sandbox.number,
+            twilio_url=sandbox.api_url,
+        )
+        return cls(run, pretended)
+
+    @property
+    def store(self) -> str:
+        """Where the events are: where the user says, else where the run keeps them."""
+        told = self.settings.source_of("store") != "default"
+        return self.settings.store if told or self.run is None else self.run.store
+
+    @contextmanager
+    def log(self) -> Iterator[EventLog]:
+        """The event log; what is appended belongs to the run."""
+        from smsquest_cli import console
+        from smsquest_cli.eventlog import open_log
+
+        log = open_log(self.store, run=self.run.id if self.run else "")
+        try:
+            for note in log.notes:
+                console.show_problem(note)
+            yield log
+        finally:
+            log.close()
+
+    @property
+    def is_sandbox(self) -> bool:
+        """Whether the Twilio is the sandbox of the run, which is gone when that stops."""
+        sandbox = self.run.ready.sandbox if self.run else None
+        return sandbox is not None and sandbox.api_url == self.settings.twilio_url
+
+    def twilio(self) -> TwilioGateway:
+        """Twilio's API for this target; raises `CredentialsError`."""
+        return connected(self.settings)
+
+
+def connected(settings: Settings) -> TwilioGateway:
+    """Twilio's API for the account of *settings*; raises `CredentialsError`."""
+    from smsquest_cli import console
+    from smsquest_cli.twilio_api import TwilioGateway
+
+    return TwilioGateway(settings.rest_credentials(), say=console.say)
+
+
+def the_run(home: Path) -> Run | None:
+    """The running ``serve`` that a command means when it names none: the newest.
+
+    Where there are several, it is said which one that is.
+    """
+    from smsquest_cli.runs import running
+
+    found = running(home)
+    if len(found) > 1:
+        from smsquest_cli import console
+
+        newest = found[0].ready
+        which = f"the newest, pid {newest.pid} at {newest.webhook_url}"
+        console.say(f"note: {len(found)} serves are running here; this is about {which}")
+    return found[0] if found else None
+
+
+class KnowsMessages(Protocol):
+    """The event log, or whatever else knows the SIDs of messages."""
+
+    def sids(self, prefix: str) -> list[str]:
+        """The SIDs that begin with *prefix*."""
+        ...
+
+
+def resolve_sids(log: KnowsMessages, prefixes: Sequence[str]) -> list[str]:
+    """The full SIDs that *prefixes* (6 characters or more, unique in *log*) stand for.
+
+    A SID may also be shortened in its middle, as screens show it: ``SM3f…9c``.
+    Raises `UsageError`: U1 where none begins so, U2 with the candidates where several do.
+    """
+    return [_resolve_sid(log, prefix) for prefix in prefixes]
+
+
+def _resolve_sid(log: KnowsMessages, prefix: str) -> str:
+    # As screens show it: SM3f…9c.
+    beginning, _, end = prefix.replace("...", "…").partition("…")
+    if len(beginning + end) < MIN_PREFIX or not beginning:
+        raise UsageError(
+            "U2", prefix=prefix or '""', candidates=f"give at least {MIN_PREFIX} characters"
+        )
+    found = [sid for sid in log.sids(beginning) if sid.endswith(end)]
+    if not found:
+        raise UsageError("U1", sid=prefix)
+    if prefix in found:
+        return prefix
+    if len(found) > 1:
+        raise UsageError("U2", prefix=prefix, candidates=", ".join(found[:5]))
+    return found[0]
