@@ -10,7 +10,7 @@ import pytest
 
 from smsquest_cli import explanations
 from smsquest_cli.cli.bugs import bugs_of_threads
-from smsquest_cli.cli.options import Invocation
+from smsquest_cli.cli.invocation import Invocation
 
 SECRET = "0123456789abcdef" * 2
 LINE = re.compile(

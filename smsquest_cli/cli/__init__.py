@@ -21,7 +21,7 @@ from typer.core import TyperGroup
 from smsquest_cli import __version__
 from smsquest_cli.cli.bugs import bugs_of_threads, show_bug
 from smsquest_cli.cli.conversion import convert_late
-from smsquest_cli.cli.options import Invocation, working_folder
+from smsquest_cli.cli.invocation import Invocation, working_folder
 from smsquest_cli.overview import COMMANDS, overview
 from smsquest_cli.problems import LocalError, NumberError, SmsquestError, UsageError
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
-    from smsquest_cli.cli.options import Invocation
+    from smsquest_cli.cli.invocation import Invocation
 
 PACKAGE: Final = Path(__file__).parents[1]
 

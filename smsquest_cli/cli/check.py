@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from smsquest_cli.cli.options import Invocation
+from smsquest_cli.cli.invocation import Invocation
 from smsquest_cli.problems import ExpectationError
 
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from smsquest_cli.cli.options import Invocation, TableJson, ViaService, Yes
+from smsquest_cli.cli.invocation import Invocation
+from smsquest_cli.cli.options import TableJson, ViaService, Yes
+from smsquest_cli.cli.parsing import at_most_one, needs
 from smsquest_cli.cli.target import Target, connected, the_run
 from smsquest_cli.problems import CredentialsError, UsageError
 
@@ -111,16 +113,12 @@ def configure_number(
 
 def _check(given: dict[str, str | None], *, show: bool, restore: bool, every: bool) -> None:
     """Raise `UsageError` for options that do not go together."""
-    first = "--show" if show else "--restore"
-    if show and restore:
-        raise UsageError("U5", first="--show", second="--restore")
+    at_most_one(("--show", "--restore"), (show, restore))
     for option, value in given.items():
-        if value is not None and (show or restore):
-            raise UsageError("U5", first=first, second=option)
-        if value is not None and given["--url"] is None:
-            raise UsageError("U10", option=option, needed="--url")
-    if every and not restore:
-        raise UsageError("U10", option="--all", needed="--restore")
+        is_given = value is not None
+        at_most_one(("--show", "--restore", option), (show, restore, is_given))
+        needs(option, is_given, "--url", given["--url"] is not None)
+    needs("--all", every, "--restore", restore)
 
 
 @dataclass(frozen=True, slots=True)

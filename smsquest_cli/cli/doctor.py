@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from smsquest_cli.cli.options import Invocation, TableJson, working_folder
+from smsquest_cli.cli.invocation import Invocation, working_folder
+from smsquest_cli.cli.options import TableJson
 
 
 def doctor(

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from smsquest_cli.cli.options import Invocation, TextJson
+from smsquest_cli.cli.invocation import Invocation
+from smsquest_cli.cli.options import TextJson
 
 
 def explain(

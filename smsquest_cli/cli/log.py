@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from smsquest_cli.cli.options import Invocation, TableLinesJson, parse_ago
+from smsquest_cli.cli.invocation import Invocation
+from smsquest_cli.cli.options import TableLinesJson
+from smsquest_cli.cli.parsing import parse_ago
 from smsquest_cli.cli.target import Target, resolve_sids
 from smsquest_cli.events import EVENT_TYPES
 from smsquest_cli.messages import normalised

@@ -6,11 +6,9 @@ from typing import Annotated
 
 import typer
 
-from smsquest_cli.cli.options import (
-    Invocation,
-    LinesJson,
-    parse_pairs,
-)
+from smsquest_cli.cli.invocation import Invocation
+from smsquest_cli.cli.options import LinesJson
+from smsquest_cli.cli.parsing import parse_pairs
 from smsquest_cli.cli.target import Target, resolve_sids
 
 

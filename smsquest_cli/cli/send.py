@@ -8,13 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import typer
 from typer.core import TyperCommand
 
-from smsquest_cli.cli.options import (
-    Invocation,
-    LinesJson,
-    parse_addresses,
-    parse_duration,
-    text_of,
-)
+from smsquest_cli.cli.invocation import Invocation
+from smsquest_cli.cli.options import LinesJson
+from smsquest_cli.cli.parsing import parse_addresses, parse_duration, read_text
 from smsquest_cli.cli.target import Target
 from smsquest_cli.messages import normalised
 
@@ -102,7 +98,7 @@ def send(
     target = Target.of(invocation.settings())
     with target.twilio() as twilio:
         draft = outbox.Draft(
-            body=text_of(body),
+            body=read_text(body),
             to=normalised(to),
             sender=outbox.sender_for(from_, target.run, target.settings, twilio),
             media=addresses,

@@ -7,16 +7,9 @@ from typing import Annotated
 
 import typer
 
-from smsquest_cli.cli.options import (
-    Invocation,
-    TableLinesJson,
-    ViaService,
-    Yes,
-    parse_ago,
-    parse_duration,
-    parse_pattern,
-)
-from smsquest_cli.problems import UsageError
+from smsquest_cli.cli.invocation import Invocation
+from smsquest_cli.cli.options import TableLinesJson, ViaService, Yes
+from smsquest_cli.cli.parsing import at_most_one, needs, parse_ago, parse_duration, parse_pattern
 
 # Options of which a call may have one: they say where Twilio's requests come in, or what answers.
 _ENTRANCES = ("--sandbox", "--no-tunnel", "--domain")
@@ -170,15 +163,15 @@ def serve(
 
     invocation: Invocation = ctx.obj
     invocation.output = output
-    _one_of(_ENTRANCES, (sandbox, no_tunnel, _typed(ctx, "domain")))
-    _one_of(("--sandbox", "--public-url"), (sandbox, public_url))
-    _one_of(("--sandbox", "--number"), (sandbox, _typed(ctx, "number")))
+    at_most_one(_ENTRANCES, (sandbox, no_tunnel, _typed(ctx, "domain")))
+    at_most_one(("--sandbox", "--public-url"), (sandbox, public_url))
+    at_most_one(("--sandbox", "--number"), (sandbox, _typed(ctx, "number")))
     for name, value in (("--via-service", via_service), ("--keep", keep), ("--backfill", backfill)):
-        _one_of(("--sandbox", "--no-tunnel", name), (sandbox, no_tunnel, value))  # of a number
-    _one_of(_ANSWERS, (reply is not None, twiml, no_reply, forward_to))
-    _needs("--resign", resign, "--forward-to", forward_to)
-    _needs("--forward-status", forward_status, "--forward-to", forward_to)
-    _needs("--match", match, "--until", until)
+        at_most_one(("--sandbox", "--no-tunnel", name), (sandbox, no_tunnel, value))  # of a number
+    at_most_one(_ANSWERS, (reply is not None, twiml, no_reply, forward_to))
+    needs("--resign", resign, "--forward-to", forward_to)
+    needs("--forward-status", forward_status, "--forward-to", forward_to)
+    needs("--match", match, "--until", until)
     options = ServeOptions(
         sandbox=sandbox,
         reply=reply,
@@ -211,14 +204,3 @@ def _typed(ctx: typer.Context, name: str) -> bool:
     """Whether the option *name* was typed, not taken from the environment."""
     source = ctx.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
-
-
-def _one_of(names: tuple[str, ...], values: tuple[object, ...]) -> None:
-    given = [name for name, value in zip(names, values, strict=True) if value]
-    if len(given) > 1:
-        raise UsageError("U5", first=given[0], second=given[1])
-
-
-def _needs(name: str, value: object, other: str, other_value: object) -> None:
-    if value and not other_value:
-        raise UsageError("U10", option=name, needed=other)

@@ -7,14 +7,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from smsquest_cli.cli.options import (
-    Invocation,
-    LinesJson,
-    parse_addresses,
-    parse_pairs,
-    parse_pattern,
-    text_of,
-)
+from smsquest_cli.cli.invocation import Invocation
+from smsquest_cli.cli.options import LinesJson
+from smsquest_cli.cli.parsing import parse_addresses, parse_pairs, parse_pattern, read_text
 from smsquest_cli.cli.target import the_run
 from smsquest_cli.messages import normalised
 
@@ -104,7 +99,7 @@ def simulate(
     Scenario.parse(scenario)
     settings = invocation.settings()
     text = simulation.Text(
-        body=text_of(body),
+        body=read_text(body),
         from_=normalised(from_) if from_ else PHONE,
         to=normalised(to) if to else None,
         media=parse_addresses(media or (), "--media"),

@@ -10,12 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
-from smsquest_cli.cli.options import (
-    Invocation,
-    TableLinesJson,
-    parse_ago,
-    parse_duration,
-)
+from smsquest_cli.cli.invocation import Invocation
+from smsquest_cli.cli.options import TableLinesJson
+from smsquest_cli.cli.parsing import at_most_one, parse_ago, parse_duration
 from smsquest_cli.cli.target import Target, resolve_sids
 from smsquest_cli.messages import normalised
 from smsquest_cli.problems import CredentialsError, UsageError
@@ -97,8 +94,7 @@ def tail_status(
     invocation: Invocation = ctx.obj
     shown_as = console.stream_output(output)
     invocation.output = shown_as
-    if once and until:
-        raise UsageError("U5", first="--once", second="--until")
+    at_most_one(("--once", "--until"), (once, until))
     choice = Choice(
         since=parse_ago(since, "--since"),
         once=once or (once is None and until is None and not sys.stdout.isatty()),
