@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, urlsplit
 
 from smsquest_cli import twiml
-from smsquest_cli.messages import form_pairs
+from smsquest_cli.forms import form_pairs
 from smsquest_cli.twiml import Finding, TwimlDocument
 
 if TYPE_CHECKING:

@@ -17,10 +17,9 @@ from urllib.parse import urlsplit, urlunsplit
 from smsquest_cli import answers, signing
 from smsquest_cli.connections import Connections
 from smsquest_cli.events import Problem, Reply
-from smsquest_cli.messages import OURS, SMS
 from smsquest_cli.presence import ABSENT, Presence, address_of, airplay_answers, listens
 from smsquest_cli.problems import UsageError
-from smsquest_cli.webhook_urls import shown, web_parts
+from smsquest_cli.webhook_urls import PATHS, SMS, shown, web_parts
 from smsquest_cli.webhooks import Answered
 from smsquest_cli.wire import ExchangeError, Request, is_here
 
@@ -354,7 +353,7 @@ def _leads_to(url: str, ours: str) -> bool:
         ours_too = is_here(there.hostname) or there.hostname in _UNSPECIFIED
         return ours_too and there.port == here.port
     base = here.path.rstrip("/")
-    return there.netloc == here.netloc and there.path in {base + path for path in OURS}
+    return there.netloc == here.netloc and there.path in {base + path for path in PATHS}
 
 
 def _end_to_end(headers: Headers) -> Headers:

@@ -12,9 +12,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
 from smsquest_cli.events import Inbound, MessageState, Problem, Rejected, Reply, Status
-from smsquest_cli.messages import OURS
 from smsquest_cli.segments import GSM_7, segment
 from smsquest_cli.statuses import FAILURE, Delivery
+from smsquest_cli.webhook_urls import PATHS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -328,7 +328,7 @@ def _with_text(row: Row, message: OutgoingMessage, peer: str) -> Row:
         peer=row.peer or message.to or peer,
         body=message.body,
         media=len(message.media),
-        asks=callback.partition("?")[0].endswith((*OURS,)) if callback else None,
+        asks=callback.partition("?")[0].endswith((*PATHS,)) if callback else None,
         segments=split.segments,
         encoding=split.encoding,
     )

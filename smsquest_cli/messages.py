@@ -6,10 +6,8 @@ Source of the shapes: Twilio's "Messaging webhooks" and "Track outbound message 
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote, unquote_to_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,42 +21,10 @@ _OPT_OUT_KEYWORDS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("HELP", "INFO"), "HELP"),
 }
 
-# The paths at which Twilio reaches us: with messages, and with status callbacks.
-SMS: Final = "/sms"
-STATUS: Final = "/status"
-OURS: Final = frozenset({SMS, STATUS})
-
-FORM_TYPE: Final = "application/x-www-form-urlencoded"
 IDEMPOTENCY: Final = "I-Twilio-Idempotency-Token"  # the same in every try of one webhook
 
 MAX_DIGITS: Final = 9  # no number among Twilio's fields is longer
 MAX_MEDIA: Final = 10  # Twilio sends at most ten; more is somebody else's request
-
-
-_NORTH_AMERICAN: Final = 10  # digits
-_SHORTEST: Final = 7  # what has fewer is a short code
-_SEPARATORS: Final = re.compile(r"[\s().\-/\u00a0\u2010-\u2015]")
-_NUMBER: Final = re.compile(r"\+?[0-9]+")  # not "MyShop", "MG…", "whatsapp:…"
-
-
-def normalised(typed: str) -> str:
-    """*typed* as Twilio takes it: a number as E.164 (``00`` is ``+``, ten digits are +1).
-
-    Anything else as it is, and so is a short code.
-    """
-    digits = without_separators(typed)
-    if not _NUMBER.fullmatch(digits) or len(digits) < _SHORTEST:
-        return typed.strip()
-    if digits.startswith("00"):
-        return f"+{digits[2:]}"
-    if digits.startswith("+"):
-        return digits
-    return f"+1{digits}" if len(digits) == _NORTH_AMERICAN else f"+{digits}"
-
-
-def without_separators(text: str) -> str:
-    """*text* without what people put between the digits of a phone number."""
-    return _SEPARATORS.sub("", text)
 
 
 def opt_out_of(body: str) -> str | None:
@@ -160,29 +126,6 @@ class StatusUpdate:
             to=form.get("To") or None,
             error_code=_number(form.get("ErrorCode")),
         )
-
-
-def is_form(content_type: str | None) -> bool:
-    """Whether a body of *content_type* is what Twilio sends: URL-encoded form fields."""
-    return (content_type or "").partition(";")[0].strip().lower() == FORM_TYPE
-
-
-def form_pairs(body: bytes | str) -> list[tuple[str, str]]:
-    """The names and values of a URL-encoded form or query in their order, the empty ones too."""
-    text = body if isinstance(body, str) else body.decode("utf-8", "replace")
-    return [
-        (name, value) if "%" not in part else (_decoded(name), _decoded(value))
-        for part in text.replace("+", " ").split("&")
-        if part
-        for name, _, value in (part.partition("="),)
-    ]
-
-
-def _decoded(text: str) -> str:
-    if "%" not in text:
-        return text
-    # What ``unquote`` does, in a third of the time; non-ASCII text beside escapes is rare.
-    return unquote_to_bytes(text).decode("utf-8", "replace") if text.isascii() else unquote(text)
 
 
 def _required(form: Mapping[str, str], *names: str) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from smsquest_cli.diagnosis import choose_number
 from smsquest_cli.events import MessageState, Problem, Step
-from smsquest_cli.messages import normalised
+from smsquest_cli.phone_numbers import normalised
 from smsquest_cli.problems import UsageError
 from smsquest_cli.segments import cost, segment
 from smsquest_cli.statuses import FINAL

@@ -18,11 +18,12 @@ from smsquest_cli.forwarding import (
     forwarded,
     status_address,
 )
-from smsquest_cli.messages import IDEMPOTENCY, SMS, STATUS
+from smsquest_cli.messages import IDEMPOTENCY
 from smsquest_cli.problems import UsageError
 from smsquest_cli.sandbox import Exchange
 from smsquest_cli.sandbox.courier import FAILURES, Fetch, Hop
 from smsquest_cli.sandbox.exchanges import Visit
+from smsquest_cli.webhook_urls import SMS, STATUS
 from smsquest_cli.wire import origin_of
 
 if TYPE_CHECKING:

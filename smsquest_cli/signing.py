@@ -15,7 +15,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 from urllib.parse import quote, unquote, urlencode
 
-from smsquest_cli.messages import form_pairs, is_form
+from smsquest_cli.forms import form_pairs, is_form
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

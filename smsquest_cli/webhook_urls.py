@@ -9,6 +9,11 @@ from urllib.parse import SplitResult, urlsplit
 
 from smsquest_cli.problems import UsageError
 
+# The paths at which Twilio reaches us: with messages, and with status callbacks.
+SMS: Final = "/sms"
+STATUS: Final = "/status"
+PATHS: Final = frozenset({SMS, STATUS})
+
 TUNNELS: Final = (
     "ngrok.io",
     "ngrok.app",

@@ -19,7 +19,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import SplitResult, urlsplit
 
-from smsquest_cli.messages import form_pairs
+from smsquest_cli.forms import form_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

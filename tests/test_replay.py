@@ -15,7 +15,7 @@ from twilio.request_validator import RequestValidator
 from werkzeug.serving import make_server
 
 from smsquest_cli import replaying
-from smsquest_cli.messages import form_pairs
+from smsquest_cli.forms import form_pairs
 from smsquest_cli.wire import Request
 
 TOKEN = "0" * 32

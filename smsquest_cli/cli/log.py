@@ -11,7 +11,7 @@ from smsquest_cli.cli.options import TableLinesJson
 from smsquest_cli.cli.parsing import parse_ago
 from smsquest_cli.cli.target import Target, resolve_sids
 from smsquest_cli.events import EVENT_TYPES
-from smsquest_cli.messages import normalised
+from smsquest_cli.phone_numbers import normalised
 from smsquest_cli.problems import UsageError
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from smsquest_cli.cli.invocation import Invocation
 from smsquest_cli.cli.options import LinesJson
 from smsquest_cli.cli.parsing import parse_addresses, parse_duration, read_text
 from smsquest_cli.cli.target import Target
-from smsquest_cli.messages import normalised
+from smsquest_cli.phone_numbers import normalised
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

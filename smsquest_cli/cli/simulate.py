@@ -11,7 +11,7 @@ from smsquest_cli.cli.invocation import Invocation
 from smsquest_cli.cli.options import LinesJson
 from smsquest_cli.cli.parsing import parse_addresses, parse_pairs, parse_pattern, read_text
 from smsquest_cli.cli.target import the_run
-from smsquest_cli.messages import normalised
+from smsquest_cli.phone_numbers import normalised
 
 
 def simulate(

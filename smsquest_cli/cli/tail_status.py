@@ -14,7 +14,7 @@ from smsquest_cli.cli.invocation import Invocation
 from smsquest_cli.cli.options import TableLinesJson
 from smsquest_cli.cli.parsing import at_most_one, parse_ago, parse_duration
 from smsquest_cli.cli.target import Target, resolve_sids
-from smsquest_cli.messages import normalised
+from smsquest_cli.phone_numbers import normalised
 from smsquest_cli.problems import CredentialsError, UsageError
 
 if TYPE_CHECKING:

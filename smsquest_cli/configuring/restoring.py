@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from smsquest_cli.messages import normalised
+from smsquest_cli.phone_numbers import normalised
 from smsquest_cli.pointing import Manner, restore
 from smsquest_cli.problems import NotRestoredError, NumberError, SmsquestError
 from smsquest_cli.webhook_urls import described, shown

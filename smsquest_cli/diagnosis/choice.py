@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 from smsquest_cli.credentials import masked
-from smsquest_cli.messages import normalised, without_separators
+from smsquest_cli.phone_numbers import normalised, without_separators
 from smsquest_cli.problems import NumberError
 from smsquest_cli.webhook_urls import owner_of
 

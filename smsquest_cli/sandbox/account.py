@@ -48,7 +48,10 @@ def is_phone_number(text: str) -> bool:
 
 
 def e164(text: str) -> str | None:
-    """The phone number that *text* is, as people in the US may write it, or None."""
+    """The phone number that *text* is for Twilio, which reads only what people in the US write.
+
+    None where it is none; `phone_numbers.normalised` reads more.
+    """
     number = re.sub(r"[ ().-]", "", text)
     if re.fullmatch(r"1?[2-9]\d{9}", number, re.ASCII):
         number = f"+{number}" if number[0] == "1" else f"+1{number}"

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urljoin, urlsplit
 
 from smsquest_cli import signing
-from smsquest_cli.messages import FORM_TYPE, IDEMPOTENCY
+from smsquest_cli.forms import FORM_TYPE
+from smsquest_cli.messages import IDEMPOTENCY
 from smsquest_cli.sandbox.cookies import Cookies
 from smsquest_cli.webhook_urls import web_parts
 from smsquest_cli.wire import Answer, ExchangeError, Request, call_wsgi, is_here

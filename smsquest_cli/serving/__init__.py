@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from smsquest_cli import console
-from smsquest_cli.eventlog import Entry, log_file, open_log
-from smsquest_cli.messages import SMS
+from smsquest_cli.eventlog import LogEntry, log_file, open_log
 from smsquest_cli.problems import UsageError
 from smsquest_cli.serving.entrances import Entrance, SandboxEntrance
 from smsquest_cli.serving.rules import ChosenRule, chosen_rule
 from smsquest_cli.serving.session import Answers, Goal, Place, Session
+from smsquest_cli.webhook_urls import SMS
 from smsquest_cli.webhooks import Receiver
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def session_for(settings: Settings, options: ServeOptions) -> Iterator[Session]:
             console.show_problem(note)
         for doubt in rule.doubts:
             console.show_problem(doubt)
-            log.append(Entry(doubt))
+            log.append(LogEntry(doubt))
         entrance = _entrance(settings, options, log, run_id)
         trust = entrance.trust(verify=not options.no_verify)
         receiver = Receiver(

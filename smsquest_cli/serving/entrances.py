@@ -15,9 +15,9 @@ from smsquest_cli import console
 from smsquest_cli.credentials import SANDBOX_TOKEN
 from smsquest_cli.eventlog import LogEntry
 from smsquest_cli.events import Problem, Ready
-from smsquest_cli.messages import SMS, STATUS
 from smsquest_cli.signing import Verifier
 from smsquest_cli.views import Header
+from smsquest_cli.webhook_urls import SMS, STATUS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,7 +18,7 @@ from smsquest_cli.diagnosis import (
     route_of,
 )
 from smsquest_cli.journal import Journal
-from smsquest_cli.messages import SMS, STATUS, opt_out_of
+from smsquest_cli.messages import opt_out_of
 from smsquest_cli.patience import unless_quick
 from smsquest_cli.pointing import Manner, Pointing, pointed_at
 from smsquest_cli.problems import (
@@ -34,7 +34,7 @@ from smsquest_cli.serving.unheard import Unheard
 from smsquest_cli.tunnel import NgrokSettings, NgrokTunnel, TunnelChange, public_url, self_test
 from smsquest_cli.twilio_api import TwilioGateway
 from smsquest_cli.views import Header
-from smsquest_cli.webhook_urls import described
+from smsquest_cli.webhook_urls import SMS, STATUS, described
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from smsquest_cli.messages import OURS, STATUS
 from smsquest_cli.signing import signable_url
-from smsquest_cli.webhook_urls import is_local
+from smsquest_cli.webhook_urls import PATHS, STATUS, is_local
 
 if TYPE_CHECKING:
     from typing import Self
@@ -46,7 +45,7 @@ class PublicAddress:
         """Why nobody hears what Twilio reports to the URL *callback*; None where somebody may."""
         ours, theirs = urlsplit(self.base), urlsplit(callback)
         if (ours.scheme, ours.netloc) == (theirs.scheme, theirs.netloc):
-            if theirs.path in {self.path + path for path in OURS}:
+            if theirs.path in {self.path + path for path in PATHS}:
                 return None
             way = f'use action="{self.path}{STATUS}"'
             where = "--forward-status says where your app takes it"

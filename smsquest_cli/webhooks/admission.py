@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_to_bytes
 
 from smsquest_cli.credentials import masked
-from smsquest_cli.messages import form_pairs, is_form
+from smsquest_cli.forms import form_pairs, is_form
 from smsquest_cli.problems import line_of
 from smsquest_cli.signing import SharedKey
 from smsquest_cli.webhooks.address import PublicAddress

@@ -10,8 +10,8 @@ from http.client import responses as phrases
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from smsquest_cli.messages import OURS
 from smsquest_cli.server.quick import Incoming
+from smsquest_cli.webhook_urls import PATHS
 from smsquest_cli.webhooks.receiver import TEXT
 
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ class HotRoutes:
     ) -> Iterable[bytes]:
         """Answer one request."""
         path: str = environ["PATH_INFO"]
-        if path not in OURS:
+        if path not in PATHS:
             local = self._receiver.local_path(path)
-            if local not in OURS:
+            if local not in PATHS:
                 environ["PATH_INFO"] = local
                 return self._app(environ, start_response)
         method: str = environ["REQUEST_METHOD"]

@@ -12,17 +12,11 @@ from urllib.parse import quote
 from smsquest_cli.credentials import masked
 from smsquest_cli.eventlog import LogEntry
 from smsquest_cli.events import Inbound, Problem, Reply, Status
-from smsquest_cli.messages import (
-    IDEMPOTENCY,
-    OURS,
-    SMS,
-    MalformedWebhookError,
-    Message,
-    StatusUpdate,
-    form_pairs,
-)
+from smsquest_cli.forms import form_pairs
+from smsquest_cli.messages import IDEMPOTENCY, MalformedWebhookError, Message, StatusUpdate
 from smsquest_cli.problems import LocalError
 from smsquest_cli.segments import cost, segment
+from smsquest_cli.webhook_urls import PATHS, SMS
 from smsquest_cli.webhooks.address import PublicAddress
 from smsquest_cli.webhooks.admission import Admission, RefusedError, malformed
 from smsquest_cli.webhooks.answering import RuleAnswerer
@@ -112,7 +106,7 @@ class Receiver:
 
     def takes(self, method: str, path: str) -> bool:
         """Whether a request is one of Twilio's kind."""
-        return method in ("POST", "GET") and self.local_path(path) in OURS
+        return method in ("POST", "GET") and self.local_path(path) in PATHS
 
     def answer(self, requests: Sequence[Incoming]) -> list[Response | None]:
         """Check, record and answer *requests* together; None for what `handle` has to see."""
