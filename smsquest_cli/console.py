@@ -1,4 +1,4 @@
-"""The terminal: what may be shown on it, its two streams, and how a problem looks.
+"""The terminal: its two streams, what is asked on it, and how a problem looks.
 
 Standard output carries what was asked for, standard error everything else. Text from outside is
 made `printable` before it is shown anywhere.
@@ -13,11 +13,11 @@ import os
 import re
 import sys
 import textwrap
-import unicodedata
 from contextlib import contextmanager, suppress
 from enum import StrEnum
 from typing import IO, TYPE_CHECKING, Final, cast
 
+from smsquest_cli.printable import printable
 from smsquest_cli.problems import LocalError
 
 if TYPE_CHECKING:
@@ -28,33 +28,6 @@ if TYPE_CHECKING:
     from smsquest_cli.events import Problem
     from smsquest_cli.problems import SmsquestError
 
-MARKS: Final[Mapping[int, str]] = {
-    **{code: chr(0x2400 + code) for code in range(0x20)},  # ␀ … ␟, the pictures of C0
-    0x7F: "\N{SYMBOL FOR DELETE}",
-    **{code: f"⟨{code:02X}⟩" for code in range(0x80, 0xA0)},
-    0x061C: "⟨ALM⟩",
-    0x200E: "⟨LRM⟩",
-    0x200F: "⟨RLM⟩",
-    0x2028: "⟨LS⟩",
-    0x2029: "⟨PS⟩",
-    **dict(zip(range(0x202A, 0x202F), ("⟨LRE⟩", "⟨RLE⟩", "⟨PDF⟩", "⟨LRO⟩", "⟨RLO⟩"), strict=True)),
-    **dict(zip(range(0x2066, 0x206A), ("⟨LRI⟩", "⟨RLI⟩", "⟨FSI⟩", "⟨PDI⟩"), strict=True)),
-}
-# What most text is made of; only the rest is looked at character by character.
-_PLAIN: Final = re.compile(r"[\x20-\x7e\u00a1-\u00ac\u00ae-\u02ff\u0370-\u05ff]*", re.ASCII)
-# Parts of emoji; the tags of a flag are looked at as a whole.
-_EMOJI_PARTS: Final = frozenset({0x200D, 0xFE0E, 0xFE0F})
-_FLAG: Final = "\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{3,6}\U000e007f"
-_FLAG_OR_CHARACTER: Final = re.compile(f"{_FLAG}|.", re.DOTALL)
-# Letters and marks that show nothing, and the plane of tags: text can be hidden in them.
-_INVISIBLE: Final = frozenset(
-    {
-        *(0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFFA0),
-        *range(0x180B, 0x1810),
-        *range(0xFE00, 0xFE0E),
-        *range(0xE0000, 0xE1000),
-    }
-)
 # What a terminal would obey, or a reader take for the end of a line; JSON can say it otherwise.
 _ESCAPED_IN_JSON: Final = re.compile(
     "[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
@@ -82,36 +55,6 @@ class ReaderGoneError(Exception):
 
 class DeclinedError(Exception):
     """The user was asked before something of value was changed, and did not say yes."""
-
-
-def printable(text: str) -> str:
-    """*text* with everything visible that a terminal would obey, reorder or hide.
-
-    Control codes, bidi controls, line separators, lone surrogates and invisible characters become
-    marks (␛, ⟨RLO⟩, …); the result is one line.
-    """
-    if _PLAIN.fullmatch(text):
-        return text
-    return _FLAG_OR_CHARACTER.sub(_mark, text)
-
-
-def _mark(found: re.Match[str]) -> str:
-    character = found[0]
-    if len(character) > 1:
-        return character
-    code = ord(character)
-    if mark := MARKS.get(code):
-        return mark
-    if code in _INVISIBLE or (
-        unicodedata.category(character) in ("Cs", "Cf") and code not in _EMOJI_PARTS
-    ):
-        return f"⟨U+{code:04X}⟩"
-    return character
-
-
-def short_sid(sid: str) -> str:
-    """``SM3f…9c``: enough of a SID to tell it from the others on a screen."""
-    return sid if len(sid) <= 8 else f"{sid[:4]}…{sid[-2:]}"  # noqa: PLR2004
 
 
 def use_utf8() -> None:

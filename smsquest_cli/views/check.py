@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from smsquest_cli import console
-from smsquest_cli.console import printable
+from smsquest_cli.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final, Self
 from rich.text import Text
 
 from smsquest_cli import console
-from smsquest_cli.console import printable, short_sid
 from smsquest_cli.events import MessageState, Problem
+from smsquest_cli.printable import printable, short_sid
 from smsquest_cli.statuses import FAILURE
 from smsquest_cli.views.canvas import Canvas
 from smsquest_cli.views.cells import ELLIPSIS, Columns, cells, fit

@@ -8,7 +8,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 from smsquest_cli import console
-from smsquest_cli.console import Output, printable
+from smsquest_cli.console import Output
+from smsquest_cli.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,8 +9,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 from smsquest_cli import console, events
 from smsquest_cli.answers import excerpt
-from smsquest_cli.console import printable, short_sid
 from smsquest_cli.messages import Media
+from smsquest_cli.printable import printable, short_sid
 from smsquest_cli.segments import segment
 from smsquest_cli.statuses import FINAL
 

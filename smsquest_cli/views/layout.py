@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 from rich.cells import cell_len
 from rich.text import Text
 
-from smsquest_cli.console import printable
 from smsquest_cli.inbox import APP_UNREACHABLE
+from smsquest_cli.printable import printable
 from smsquest_cli.views.cells import ELLIPSIS, Columns, cells, fit
 from smsquest_cli.views.words import ARROWS, troubles
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Self
 
 from smsquest_cli import console
-from smsquest_cli.console import printable, problem_line
+from smsquest_cli.console import problem_line
 from smsquest_cli.events import (
     Event,
     Inbound,
@@ -21,6 +21,7 @@ from smsquest_cli.events import (
 )
 from smsquest_cli.explanations import short
 from smsquest_cli.inbox import OPT_OUTS, Inbox
+from smsquest_cli.printable import printable
 from smsquest_cli.statuses import FAILURE
 from smsquest_cli.views.words import happening, rejection, way
 

@@ -6,7 +6,8 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from smsquest_cli import console
-from smsquest_cli.console import Output, printable
+from smsquest_cli.console import Output
+from smsquest_cli.printable import printable, short_sid
 from smsquest_cli.views.layout import hanging
 from smsquest_cli.webhook_urls import described, shown
 
@@ -109,7 +110,7 @@ def by_hand(entry: JournalEntry) -> str:
 
 def _heading(account: dict[str, Any]) -> str:
     name = f' "{account["name"]}"' if account.get("name") else ""
-    line = f"account  {console.short_sid(account['account'])}{name}"
+    line = f"account  {short_sid(account['account'])}{name}"
     return printable(f"{line}   credentials: {account['credentials']}")
 
 

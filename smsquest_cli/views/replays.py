@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from smsquest_cli import console, events
-from smsquest_cli.console import printable
+from smsquest_cli.printable import printable
 from smsquest_cli.views.exchanges import ExchangeLines, ExchangeRecords, problems_of
 
 if TYPE_CHECKING:

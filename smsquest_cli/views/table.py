@@ -14,6 +14,7 @@ from rich.text import Text
 
 from smsquest_cli import console, events
 from smsquest_cli.inbox import Inbox
+from smsquest_cli.printable import printable
 from smsquest_cli.views.canvas import Canvas
 from smsquest_cli.views.layout import FAILED, counts, footer, hanging, severity_style, table_lines
 from smsquest_cli.views.words import closing, happening, rejection
@@ -59,7 +60,7 @@ class Table:
 
     def __enter__(self) -> Self:
         for line in self._header or ():
-            self._out.print(*hanging(console.printable(line), self._out.width), sep="\n")
+            self._out.print(*hanging(printable(line), self._out.width), sep="\n")
         if self._header:
             self._out.print()
         self._draw()

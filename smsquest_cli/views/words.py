@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from smsquest_cli.console import printable
 from smsquest_cli.events import Number, Tunnel
 from smsquest_cli.explanations import short
+from smsquest_cli.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
