@@ -1,19 +1,14 @@
-"""What a code or a status means: Twilio's, ngrok's, and the ids of our own problems. Works offline.
-
-``python -m smsquest_cli.explanations`` writes the reference page of the problems.
-"""
+"""What a code or a status means, offline: Twilio's, ngrok's, and the ids of our own problems."""
 
 from __future__ import annotations
 
 import re
-import sys
 import textwrap
 import tomllib
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from importlib import resources
-from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from smsquest_cli.problems import catalogue
@@ -21,28 +16,9 @@ from smsquest_cli.problems import catalogue
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from smsquest_cli.problems import CatalogueEntry
-
 TWILIO_ERRORS: Final = "https://www.twilio.com/docs/api/errors"
 STATUSES: Final = "https://www.twilio.com/docs/messaging/guides/track-outbound-message-status"
 NGROK_ERRORS: Final = "https://ngrok.com/docs/errors"
-
-FAMILIES: Final[Mapping[str, str]] = {
-    "C": "Credentials and secrets",
-    "N": "The number and what Twilio does with it",
-    "T": "The tunnel",
-    "A": "The local server and your app",
-    "S": "Signatures",
-    "R": "The reply (TwiML)",
-    "D": "Delivery and status",
-    "M": "Sharing and restoring",
-    "P": "Terminal and platform",
-    "U": "Usage",
-    "L": "The event log and local files",
-    "W": "Twilio's API",
-    "E": "Expectations",
-    "B": "Bugs of smsquest",
-}
 
 _TWILIO = re.compile(r"(?:(?:twilio|error)[ _-]?)?(\d{1,9})", re.ASCII | re.IGNORECASE)
 _NGROK = re.compile(r"(?:err[ _-])?ngrok[ _-]?(\d{1,9})", re.ASCII | re.IGNORECASE)
@@ -145,62 +121,6 @@ def statuses() -> Mapping[str, Explanation]:
     }
 
 
-def reference() -> str:
-    """The page ``docs/reference/problems.md``: every problem of the catalogue, by family."""
-    return "\n".join(_reference_lines())
-
-
-def _reference_lines() -> Iterator[str]:
-    yield "# Problems"
-    yield ""
-    yield (
-        "Every problem that smsquest can show, by its id. On a terminal it reads `error[ID]: …`, "
-        "with `--output json` it is a record of type `problem`; `smsquest explain ID` says the "
-        "same as this page. An *error* stops something or loses messages, a *warning* will bite, "
-        "a *note* is good to know. Below: the line as it is shown, why it happens, and what to do "
-        "next, after whose turn it is. A few (most of P) are background: no command shows them "
-        "by itself, `explain` knows them."
-    )
-    yield ""
-    yield (
-        "This page is written from the catalogue: "
-        "`python -m smsquest_cli.explanations > docs/reference/problems.md`."
-    )
-    for family, entries in groupby(catalogue().values(), key=lambda entry: entry.id[0]):
-        yield ""
-        yield f"## {family} · {FAMILIES[family]}"
-        for entry in entries:
-            yield from _reference_entry(entry)
-    yield ""
-
-
-def _reference_entry(entry: CatalogueEntry) -> Iterator[str]:
-    yield ""
-    yield f'<a id="{entry.id.lower()}"></a>'
-    yield ""
-    yield f"### {entry.id} · {_markdown(entry.title)}"
-    yield ""
-    yield "```text"
-    yield f"{entry.severity}[{entry.id}]: {entry.line.replace('{{', '{').replace('}}', '}')}"
-    yield "```"
-    yield ""
-    yield f"{_markdown(entry.cause)}"
-    yield ""
-    yield f"**{entry.who}**: {_markdown(entry.next_step)}"
-    if entry.url:
-        yield ""
-        yield f"<{entry.url}>"
-
-
-def _markdown(text: str) -> str:
-    """*text* with what Markdown would take for HTML or emphasis escaped."""
-    return re.sub(
-        r"`[^`]*`|[<*]",
-        lambda match: match[0] if match[0][0] == "`" else "\\" + match[0],
-        text,
-    )
-
-
 def _wrapped(text: str, width: int | None, *, indent: int) -> list[str]:
     if width is None:
         return [text]
@@ -216,7 +136,3 @@ def _wrapped(text: str, width: int | None, *, indent: int) -> list[str]:
 def _read(name: str) -> Iterator[tuple[str, dict[str, str]]]:
     text = (resources.files(__package__) / "catalogue" / name).read_text("utf-8")
     yield from tomllib.loads(text).items()
-
-
-if __name__ == "__main__":
-    sys.stdout.write(reference())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import json
 import re
 import shlex
@@ -93,15 +92,6 @@ def test_a_reader_that_goes_away_ends_it_quietly(environment, tmp_path, argument
     process.stderr.close()
 
     assert (process.wait(20), errors) == (0, b"")
-
-
-def test_the_page_of_commands_is_what_the_help_says():
-    """``docs/reference/commands.md`` is made by the script beside it, and up to date."""
-    spec = importlib.util.spec_from_file_location("generate", REFERENCE / "generate.py")
-    generate = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(generate)
-
-    assert (REFERENCE / "commands.md").read_text("utf-8") == generate.commands_page()
 
 
 def test_every_exit_code_is_documented():
