@@ -13,12 +13,11 @@ from rich.console import Console
 
 from smsquest_cli.console import Output
 from smsquest_cli.events import Inbound, MessageState, Problem, Step, Stopped
-from smsquest_cli.views import make_log_view
+from smsquest_cli.views import make_delivery_view, make_log_view
 from smsquest_cli.views.canvas import LOOK
 from smsquest_cli.views.deliveries import DeliveryTable, age
 from smsquest_cli.views.lines import Lines
 from smsquest_cli.views.listing import Listing
-from smsquest_cli.views.messages import message_view
 from smsquest_cli.views.records import Records
 from smsquest_cli.views.table import Table
 
@@ -250,7 +249,7 @@ def test_notes_on_deliveries_are_talk(capsys, output, also):
     """They go to standard error; among JSON records they are records as well."""
     note = Problem.of("D1", at=AT, about=SID, sid="SM77…e2", minutes=6)
 
-    with message_view(output) as view:
+    with make_delivery_view(output) as view:
         view.show((state(), note))
         view.refresh()
         assert view.due() is None
@@ -263,4 +262,4 @@ def test_notes_on_deliveries_are_talk(capsys, output, also):
 
 def test_deliveries_on_a_screen_are_a_table():
     """``tail-status`` and ``send`` use the same."""
-    assert isinstance(message_view(Output.TABLE), DeliveryTable)
+    assert isinstance(make_delivery_view(Output.TABLE), DeliveryTable)

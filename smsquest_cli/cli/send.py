@@ -121,10 +121,10 @@ def _send(
     from smsquest_cli.delivery_watch import DeliveryWatch, Selection
     from smsquest_cli.eventlog import LogEntry
     from smsquest_cli.problems import LocalError
-    from smsquest_cli.views.messages import message_view
+    from smsquest_cli.views import make_delivery_view
 
     now = datetime.now(UTC)
-    with target.log() as log, message_view(output) as view:
+    with target.log() as log, make_delivery_view(output) as view:
         console.say(outbox.preview(draft.body))
         if note := outbox.note_on(draft.body, at=now):
             view.show([note])

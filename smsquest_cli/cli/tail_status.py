@@ -130,7 +130,7 @@ def _watching(
     """A watch over the messages of *choice* that shows them as *output*."""
     from smsquest_cli import console
     from smsquest_cli.delivery_watch import DeliveryWatch, KnownMessages, Selection
-    from smsquest_cli.views.messages import message_view
+    from smsquest_cli.views import make_delivery_view
 
     target = Target.of(invocation.settings())
     with ExitStack() as stack:
@@ -139,7 +139,7 @@ def _watching(
         known = KnownMessages(log, twilio, since=choice.since)
         sids = frozenset(resolve_sids(known, choice.sids))
         console.say(_sources(target, choice, asked=twilio is not None))
-        view = stack.enter_context(message_view(output, wide=wide))
+        view = stack.enter_context(make_delivery_view(output, wide=wide))
         yield DeliveryWatch(
             Selection(since=choice.since, sids=sids, number=choice.number),
             log=log,

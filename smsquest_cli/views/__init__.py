@@ -65,6 +65,17 @@ def make_log_view(output: Output, *, follow: bool) -> View:
     return _plain_view(output, None)
 
 
+def make_delivery_view(output: Output, *, wide: bool = False) -> View:
+    """The view of deliveries, fed with message states and problems; a *wide* table cuts nothing."""
+    if output is Output.TABLE:
+        from smsquest_cli.views.deliveries import DeliveryTable
+
+        return DeliveryTable(wide=wide)
+    from smsquest_cli.views.aside import Aside
+
+    return Aside(_plain_view(output, None), also=output is Output.JSON)
+
+
 def _plain_view(output: Output, header: Header | None) -> View:
     from smsquest_cli.views.lines import Lines
     from smsquest_cli.views.records import Records

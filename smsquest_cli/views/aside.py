@@ -1,28 +1,17 @@
-"""The view of deliveries, which is fed with the states of messages and with problems."""
+"""Problems beside a view, not in it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
 from smsquest_cli import console
-from smsquest_cli.console import Output
 from smsquest_cli.events import Problem
-from smsquest_cli.views import make_view
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from smsquest_cli.events import Event
     from smsquest_cli.views import View
-
-
-def message_view(output: Output, *, wide: bool = False) -> View:
-    """A view of deliveries as *output*; a *wide* table leaves nothing out."""
-    if output is not Output.TABLE:
-        return Aside(make_view(output), also=output is Output.JSON)
-    from smsquest_cli.views.deliveries import DeliveryTable
-
-    return DeliveryTable(wide=wide)
 
 
 class Aside:
