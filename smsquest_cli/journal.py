@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from smsquest_cli.credentials import RestCredentials
+
     Fields = Mapping[str, str | bool]
 
 VERSION: Final = 1
@@ -95,18 +97,39 @@ class Journal:
         self.folder = home / "journal"
         self._now = now
 
-    def signed(self, entry: JournalEntry, *, pid: int | None = None) -> JournalEntry:
-        """*entry* as one that the process *pid* (this one) begins now."""
-        pid = pid or os.getpid()
-        return replace(
-            entry,
-            started=self._now(),
-            pid=pid,
-            process=processes.identity(pid),
-            host=socket.gethostname(),
-            user=_user(),
-            kept=False,
+    def begin(
+        self,
+        *,
+        sid: str,
+        number: str,
+        login: RestCredentials,
+        original: Fields,
+        ours: tuple[str, ...],
+        pid: int | None = None,
+    ) -> JournalEntry:
+        """An entry that the process *pid* (this one) begins now, for the account of *login*."""
+        return JournalEntry(
+            sid=sid,
+            number=number,
+            account_sid=login.account_sid,
+            origin=login.origin,
+            original=original,
+            ours=ours,
+            **self._by(pid or os.getpid()),
         )
+
+    def taken_over(self, entry: JournalEntry) -> JournalEntry:
+        """*entry* as one that this process begins now."""
+        return replace(entry, kept=False, **self._by(os.getpid()))
+
+    def _by(self, pid: int) -> dict[str, Any]:
+        return {
+            "started": self._now(),
+            "pid": pid,
+            "process": processes.identity(pid),
+            "host": socket.gethostname(),
+            "user": _user(),
+        }
 
     # Reading
 

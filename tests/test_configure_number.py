@@ -689,7 +689,7 @@ def test_one_that_is_taken_meanwhile_stops_none_of_the_others(twilio, journal):
         left_behind(journal, twilio),
         left_behind(journal, twilio, sid=other.sid, number=other.phone_number),
     ]
-    journal.write(journal.signed(entries[0]), replacing=entries[0])
+    journal.write(journal.taken_over(entries[0]), replacing=entries[0])
 
     outcomes = [*put_back(twilio.gateway, journal, entries, tell=lambda _event: None)]
 
@@ -755,7 +755,7 @@ def test_a_stale_journal_makes_its_number_free_and_its_original_stays(configure,
 def test_a_number_of_a_live_run_is_refused(configure, twilio, journal):
     """M4, with who has it, also with --yes and for --restore."""
     twilio.number.sms_url = TUNNEL
-    journal.write(journal.signed(_entry_of(twilio)), replacing=None)
+    journal.write(journal.taken_over(_entry_of(twilio)), replacing=None)
 
     for arguments in ((NUMBER, "--url", NEW, "--yes"), ("--restore",)):
         done = configure(*arguments)

@@ -403,7 +403,7 @@ def test_no_time_is_no_wrong_time(doctor, monkeypatch):
 
 def write_entry(twilio, **fields):
     journal = Journal(twilio.folder / "state")
-    entry = journal.signed(
+    entry = journal.taken_over(
         JournalEntry(
             sid=twilio.number.sid, number=NUMBER, account_sid=ACCOUNT_SID,
             original={"sms_url": OLD}, ours=("https://x.ngrok.app/sms",),

@@ -38,7 +38,7 @@ def journal(tmp_path):
 
 @pytest.fixture
 def entry(journal):
-    return journal.signed(an_entry())
+    return journal.taken_over(an_entry())
 
 
 def an_entry(**fields):
@@ -353,7 +353,7 @@ def test_a_user_without_a_name(journal, monkeypatch):
 
     monkeypatch.setattr(journal_module.getpass, "getuser", nobody)
 
-    assert journal.signed(an_entry()).user == ""
+    assert journal.taken_over(an_entry()).user == ""
 
 
 def test_of_many_threads_one_wins(journal, entry):
@@ -383,7 +383,7 @@ def test_of_many_threads_one_wins(journal, entry):
 
 def _claim(folder, start, outcomes):
     journal = Journal(folder)
-    entry = journal.signed(an_entry(ours=(f"https://{os.getpid()}.example",)))
+    entry = journal.taken_over(an_entry(ours=(f"https://{os.getpid()}.example",)))
     start.wait(20)
     try:
         outcomes.put(journal.write(entry, replacing=None))

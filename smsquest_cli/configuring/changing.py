@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from smsquest_cli.diagnosis import brought_along, concern_about
-from smsquest_cli.journal import FIELDS, SET, URL_FIELDS, JournalEntry
+from smsquest_cli.journal import FIELDS, SET, URL_FIELDS
 from smsquest_cli.pointing import Resource
 from smsquest_cli.problems import NumberError, UsageError
 from smsquest_cli.twilio_api import RefusedRequestError
 
 if TYPE_CHECKING:
     from smsquest_cli.diagnosis import Concern, Route
-    from smsquest_cli.journal import Fields, Journal
+    from smsquest_cli.journal import Fields, Journal, JournalEntry
     from smsquest_cli.twilio_api import TwilioGateway
 
 MOVING: Final = ("sms_url", "sms_application_sid", "inbound_request_url")
@@ -103,7 +102,7 @@ def apply(gateway: TwilioGateway, journal: Journal, change: Change) -> None:
     url = str(change.after[URL_FIELDS[change.sid[:2]]])
     if (found := resource.read()) != change.before:
         raise resource.unconfirmed(url, found)
-    entry = journal.signed(_entry(gateway, change))
+    entry = _entry(gateway, journal, change)
     if not journal.write(entry, replacing=change.former):
         what = "was taken by another smsquest at this moment"
         raise NumberError("M4", number=change.number, what=what, consequence="Try again")
@@ -136,7 +135,7 @@ def _fields(route: Route, wanted: Wanted) -> dict[str, str | bool]:
     return fields
 
 
-def _entry(gateway: TwilioGateway, change: Change) -> JournalEntry:
+def _entry(gateway: TwilioGateway, journal: Journal, change: Change) -> JournalEntry:
     """What the journal is to say: the original of a former run wins over what that left."""
     original = {name: change.before[name] for name in change.changed}
     url_field = URL_FIELDS[change.sid[:2]]
@@ -146,15 +145,8 @@ def _entry(gateway: TwilioGateway, change: Change) -> JournalEntry:
     if former is not None and change.before[url_field] in former.ours:
         original = {**original, **former.original}
         ours = (*former.ours, *ours)
-    return JournalEntry(
-        sid=change.sid,
-        number=change.number,
-        account_sid=gateway.login.account_sid,
-        origin=gateway.login.origin,
-        original=original,
-        ours=ours,
-        started=datetime.now(UTC),
-        pid=0,
+    return journal.begin(
+        sid=change.sid, number=change.number, login=gateway.login, original=original, ours=ours
     )
 
 

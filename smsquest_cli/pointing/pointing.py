@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from smsquest_cli.credentials import masked
-from smsquest_cli.journal import JournalEntry
+from smsquest_cli.journal import URL_FIELDS
 from smsquest_cli.patience import unless_quick
 from smsquest_cli.pointing import fields
 from smsquest_cli.pointing.news import News
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from smsquest_cli.diagnosis import Route
     from smsquest_cli.events import Event
-    from smsquest_cli.journal import Fields, Journal
+    from smsquest_cli.journal import Fields, Journal, JournalEntry
     from smsquest_cli.twilio_api import TwilioGateway
 
 T = TypeVar("T")
@@ -156,7 +156,7 @@ class Pointing:
         """Make *entry* ours; raises `NumberError` (M4) while its own run is still there."""
         self._journal.refuse_live(entry)
         self._entry = entry
-        self._write_journal(self._journal.signed(entry))
+        self._write_journal(self._journal.taken_over(entry))
 
     def give_back(self, entry: JournalEntry) -> None:
         """Leave *entry* as it was taken over: the run that left it is the one to be named."""
@@ -276,28 +276,27 @@ class Pointing:
                 self._journal.refuse_live(stale)
             current = resource.read()
             changes = fields.changes(sid, url, current)
-            entry = JournalEntry(
-                sid=sid,
-                number=number,
-                account_sid=self._gateway.login.account_sid,
-                origin=self._gateway.login.origin,
-                original={name: current[name] for name in changes},
-                ours=(url,),
-                started=self._manner.now(),
-                pid=0,
-            )
-            present = entry.original_url
+            original = {name: current[name] for name in changes}
+            ours: tuple[str, ...] = (url,)
+            present = str(current[URL_FIELDS[sid[:2]]])
             if stale is not None and present not in (*stale.ours, stale.original_url):
                 self._news.left(stale, present)  # somebody has changed it since: theirs counts
                 self._journal.archive(stale, "taken-over")
                 stale = None
             if stale is not None:
-                original = fields.merged(entry.original, stale.original)
-                entry = replace(entry, original=original, ours=(*stale.ours, url))
+                original = fields.merged(original, stale.original)
+                ours = (*stale.ours, url)
             elif not holds(current, seen):
                 raise resource.unconfirmed(url, current)
             self._manner.last_call()
-            entry = self._journal.signed(entry, pid=owner)
+            entry = self._journal.begin(
+                sid=sid,
+                number=number,
+                login=self._gateway.login,
+                original=original,
+                ours=ours,
+                pid=owner,
+            )
             if self._journal.write(entry, replacing=stale):
                 self._entry = entry
                 return changes
