@@ -15,7 +15,7 @@ if __name__ == "__main__":
     number_entrance.RECHECK_SECONDS = 0.1
     number_entrance.RETRY_SECONDS = 0.1
     number_entrance.Unheard = partial(number_entrance.Unheard, patience=timedelta(seconds=0.2))
-    number_entrance.Manner = partial(number_entrance.Manner, patience=1.5, pause=0.05)
+    number_entrance.Handling = partial(number_entrance.Handling, patience=1.5, pause=0.05)
     number_entrance.TwilioGateway = partial(
         number_entrance.TwilioGateway,
         timeout=0.8,

@@ -17,7 +17,7 @@ from pretend_twilio import pretend_twilio
 from smsquest_cli import patience
 from smsquest_cli.diagnosis import route_of
 from smsquest_cli.journal import Journal, JournalEntry
-from smsquest_cli.pointing import Manner, Pointing, pointed_at, restore
+from smsquest_cli.pointing import Handling, Pointing, pointed_at, restore
 from smsquest_cli.problems import (
     CredentialsError,
     LocalError,
@@ -96,17 +96,19 @@ def told():
 
 
 @pytest.fixture
-def manner(told):
-    return Manner(tell=told, pause=0, patience=0.3)
+def handling(told):
+    return Handling(tell=told, pause=0, patience=0.3)
 
 
 @pytest.fixture
-def point(gateway, journal, manner, twilio):
+def point(gateway, journal, handling, twilio):
     """Have the account's number call us for the length of a block."""
 
     def point(url=OURS, **options):
         route = options.pop("route", None) or route_of(gateway, gateway.number(twilio.number.sid))
-        return pointed_at(gateway, route, url, **{"journal": journal, "manner": manner, **options})
+        return pointed_at(
+            gateway, route, url, **{"journal": journal, "handling": handling, **options}
+        )
 
     return point
 
@@ -604,7 +606,7 @@ def test_who_waits_for_the_restoring_is_told(gateway, point, told, monkeypatch):
         said.append(line)
         heard.set()
 
-    with point(manner=Manner(tell=told, say=hear, patience=20)):
+    with point(handling=Handling(tell=told, say=hear, patience=20)):
         gateway.before = lambda _name: heard.wait(10)
 
     assert said == [f"restoring {NUMBER} …"]
@@ -615,14 +617,14 @@ def test_somebody_who_gives_up_does_not_wait(gateway, point, told, journal):
     """The third Ctrl-C: exit 9 at once, with the journal on disk."""
     released = threading.Event()
     insisted = threading.Event()
-    impatient = Manner(tell=told, give_up=insisted.is_set, patience=60)
+    impatient = Handling(tell=told, give_up=insisted.is_set, patience=60)
 
     def hang(_name):
         insisted.set()
         released.wait(20)
 
     started = time.monotonic()
-    with pytest.raises(NotRestoredError), point(manner=impatient):
+    with pytest.raises(NotRestoredError), point(handling=impatient):
         gateway.before = hang
     released.set()
 
@@ -669,7 +671,7 @@ def test_a_recorder_that_fails_does_not_keep_the_number(twilio, point, journal):
         if getattr(event, "action", "") == "restored":
             raise LocalError("L3", path="x")
 
-    with pytest.raises(LocalError, match="L3"), point(manner=Manner(tell=full, pause=0)):
+    with pytest.raises(LocalError, match="L3"), point(handling=Handling(tell=full, pause=0)):
         pass
 
     assert twilio.number.sms_url == OLD
@@ -809,11 +811,11 @@ def crashed(twilio, gateway, point, journal):
     return journal.entries()[0]
 
 
-def test_a_crash_is_put_right_later(twilio, gateway, journal, manner, told, crashed):
+def test_a_crash_is_put_right_later(twilio, gateway, journal, handling, told, crashed):
     """`configure-number --restore`: put back and read back."""
     told.clear()
 
-    assert restore(gateway, crashed, journal=journal, manner=manner)
+    assert restore(gateway, crashed, journal=journal, handling=handling)
 
     assert (twilio.number.sms_url, twilio.number.sms_method) == (OLD, "GET")
     assert journal.entries() == []
@@ -830,12 +832,12 @@ def test_restoring_leaves_what_somebody_has_set(twilio, gateway, journal, crashe
     assert journal.entries() == []
 
 
-def test_restoring_without_twilio_keeps_the_journal(gateway, journal, manner, crashed):
+def test_restoring_without_twilio_keeps_the_journal(gateway, journal, handling, crashed):
     """M1, exit 9, as often as it takes."""
     gateway.before = unreachable
 
     with pytest.raises(NotRestoredError):
-        restore(gateway, crashed, journal=journal, manner=manner)
+        restore(gateway, crashed, journal=journal, handling=handling)
 
     assert journal.entries() == [crashed]  # whose run is named as the one that left it
 
@@ -866,9 +868,9 @@ def _at(entry, origin):
     return JournalEntry(**{**values, "origin": origin})
 
 
-def test_a_number_is_pointed_on_behalf_of_a_run(gateway, journal, manner, twilio):
+def test_a_number_is_pointed_on_behalf_of_a_run(gateway, journal, handling, twilio):
     """`configure-number --url here`: when that run is gone, the journal says so."""
-    pointing = Pointing(gateway, journal, manner)
+    pointing = Pointing(gateway, journal, handling)
 
     pointing.point(route_of(gateway, gateway.number(twilio.number.sid)), OURS, owner=1)
 
@@ -900,7 +902,7 @@ class AnyInterleaving(RuleBasedStateMachine):
         self.journal = Journal(Path(self.folder.name) / "state")
         self.down = False
         # Patient while Twilio answers, however busy this computer is.
-        self.manner = Manner(pause=0, patience=20, give_up=lambda: self.down)
+        self.handling = Handling(pause=0, patience=20, give_up=lambda: self.down)
         self.number.sms_url = self.wanted = OLD
         self.run = None
 
@@ -941,7 +943,9 @@ class AnyInterleaving(RuleBasedStateMachine):
         self.gateway.after = after
         try:
             route = route_of(self.gateway, self.gateway.number(self.number.sid))
-            context = pointed_at(self.gateway, route, url, journal=self.journal, manner=self.manner)
+            context = pointed_at(
+                self.gateway, route, url, journal=self.journal, handling=self.handling
+            )
             pointing = context.__enter__()
         except (TwilioRefusedError, NotRestoredError):
             stale(self.journal)  # the program ends with that
@@ -996,7 +1000,7 @@ class AnyInterleaving(RuleBasedStateMachine):
     def restore(self):
         for entry in self.journal.entries():
             try:
-                restore(self.gateway, entry, journal=self.journal, manner=self.manner)
+                restore(self.gateway, entry, journal=self.journal, handling=self.handling)
             except NotRestoredError:
                 assert self.down
                 stale(self.journal)

@@ -184,7 +184,7 @@ class Task:
             else _address(fallback_url, "--fallback-url", settings),
             fallback_method=fallback_method,
             via_service=via_service,
-            passing=url == HERE and not Target(the_run(settings.home), settings).is_sandbox,
+            temporary=url == HERE and not Target(the_run(settings.home), settings).is_sandbox,
         )
         journal = _journal(settings)
         with connected(settings) as gateway:

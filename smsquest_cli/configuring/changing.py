@@ -28,7 +28,7 @@ class Wanted:
     fallback_url: str | None = None
     fallback_method: str | None = None
     via_service: bool = False
-    passing: bool = False  # the URL is that of a run, and gone when it stops
+    temporary: bool = False  # the URL is that of a run, and gone when it stops
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ class Change:
     after: Fields
     concern: Concern | None = None
     former: JournalEntry | None = None
-    passing: bool = False
+    temporary: bool = False
 
     @property
     def is_needed(self) -> bool:
@@ -82,7 +82,7 @@ def plan(gateway: TwilioGateway, journal: Journal, route: Route, wanted: Wanted)
         before=before,
         after=after,
         former=former,
-        passing=wanted.passing,
+        temporary=wanted.temporary,
     )
     if change.moves:
         others = brought_along(gateway, route)
@@ -157,7 +157,7 @@ def _settle(journal: Journal, entry: JournalEntry, change: Change) -> None:
         return
     done = replace(entry, kept=True, process=None)  # nobody is there to put it back
     journal.write(done, replacing=entry)
-    if not change.passing:
+    if not change.temporary:
         journal.archive(done, SET)
 
 

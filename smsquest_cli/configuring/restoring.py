@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from smsquest_cli.phone_numbers import normalised
-from smsquest_cli.pointing import Manner, restore
+from smsquest_cli.pointing import Handling, restore
 from smsquest_cli.problems import NotRestoredError, NumberError, SmsquestError
 from smsquest_cli.webhook_urls import described, shown
 
@@ -107,7 +107,7 @@ def _put_back(
     gateway = connect()
     if journal.entry(entry.sid) is None:
         journal.revive(entry)
-    done = restore(gateway, entry, journal=journal, manner=Manner(tell=tell, patience=PATIENCE))
+    done = restore(gateway, entry, journal=journal, handling=Handling(tell=tell, patience=PATIENCE))
     return Outcome(entry=entry, outcome="restored" if done else "left")
 
 

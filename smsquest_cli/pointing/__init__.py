@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from smsquest_cli.credentials import masked
-from smsquest_cli.pointing.pointing import Manner, Pointing
+from smsquest_cli.pointing.pointing import Handling, Pointing
 from smsquest_cli.pointing.resource import Resource
 from smsquest_cli.problems import NotRestoredError
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from smsquest_cli.journal import Journal, JournalEntry
     from smsquest_cli.twilio_api import TwilioGateway
 
-__all__ = ["Manner", "Pointing", "Resource", "pointed_at", "restore"]
+__all__ = ["Handling", "Pointing", "Resource", "pointed_at", "restore"]
 
 
 @contextmanager
@@ -31,7 +31,7 @@ def pointed_at(
     url: str,
     *,
     journal: Journal,
-    manner: Manner | None = None,
+    handling: Handling | None = None,
     keep: bool = False,
 ) -> Iterator[Pointing]:
     """Have the number of *route* (or the service that answers for it) call *url* meanwhile.
@@ -40,7 +40,7 @@ def pointed_at(
     is left, and stays in the journal. Raises `NumberError` (M4, N16), `LocalError` (L4) and
     Twilio's refusals, and `NotRestoredError` (M1) on the way out.
     """
-    pointing = Pointing(gateway, journal, manner or Manner())
+    pointing = Pointing(gateway, journal, handling or Handling())
     try:
         pointing.point(route, url)
     except BaseException:
@@ -56,7 +56,11 @@ def pointed_at(
 
 
 def restore(
-    gateway: TwilioGateway, entry: JournalEntry, *, journal: Journal, manner: Manner | None = None
+    gateway: TwilioGateway,
+    entry: JournalEntry,
+    *,
+    journal: Journal,
+    handling: Handling | None = None,
 ) -> bool | None:
     """Put back what *entry* tells of: True if that was done, None if it is somebody else's now.
 
@@ -67,7 +71,7 @@ def restore(
         place = f" at {entry.origin}" if entry.origin else ""
         reason = f"it belongs to {masked(entry.account_sid)}{place}, not to the account in use"
         raise NotRestoredError("M1", number=entry.number, reason=reason)
-    pointing = Pointing(gateway, journal, manner or Manner())
+    pointing = Pointing(gateway, journal, handling or Handling())
     pointing.take_over(entry)
     try:
         pointing.put_back()

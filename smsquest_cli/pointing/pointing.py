@@ -38,18 +38,18 @@ T = TypeVar("T")
 NOT_FOUND: Final = 20404
 FALLBACK_WITHOUT_URL: Final = 21406
 PATIENCE: Final = 10.0  # seconds for which putting back is tried
-PASSING: Final = ("W2", "W3", "N16")  # what may be otherwise in a moment
+TRANSIENT: Final = ("W2", "W3", "N16")  # what may be otherwise in a moment
 CLAIMS: Final = 5  # tries to get at a journal entry while others change it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manner:
-    """How to go about it.
+class Handling:
+    """Whom a pointing tells what happens, and how long it tries to put the number back.
 
-    *tell* is given what happens, to be recorded and shown; *say* is told what is waited for when
-    putting back takes longer than a second. *last_call* is called right before the first change,
-    and may raise: nothing is changed then. *give_up* is asked while a number is
-    being put back: somebody may not want to wait any longer.
+    *tell* gets each event, to be recorded and shown; *say* is told what is waited for if putting
+    back takes longer than a second. *last_call* is called right before the first change; if it
+    raises, nothing is changed. *give_up* is asked while the number is being put back: True ends
+    the attempts before *patience* does, which is in seconds as *pause* is, between two of them.
     """
 
     tell: Callable[[Event], object] = lambda _event: None
@@ -68,17 +68,17 @@ class Pointing:
     there is nothing to put back or it is somebody else's. All methods may be called by any thread.
     """
 
-    def __init__(self, gateway: TwilioGateway, journal: Journal, manner: Manner) -> None:
+    def __init__(self, gateway: TwilioGateway, journal: Journal, handling: Handling) -> None:
         self.restored: bool | None = None
         self.taken_over = False
         self._gateway = gateway
         self._journal = journal
-        self._manner = manner
+        self._handling = handling
         self._entry: JournalEntry | None = None
         self._unsure = False  # whether a change that was not confirmed may still come
         self._covered = False
         self._locked_out = False
-        self._news = News(manner.tell, manner.now)
+        self._news = News(handling.tell, handling.now)
         self._changing = threading.RLock()
 
     @property
@@ -172,7 +172,7 @@ class Pointing:
             self._news.tell()
             return
         self.restored = False
-        with unless_quick(lambda: self._manner.say(f"restoring {self._held.number} …")):
+        with unless_quick(lambda: self._handling.say(f"restoring {self._held.number} …")):
             outcome = self._patiently()
         if outcome == "restored":
             self.restored = True
@@ -187,18 +187,18 @@ class Pointing:
 
     def _patiently(self) -> str:
         """What became of the attempts to put it back, for as long as there is patience."""
-        deadline = time.monotonic() + self._manner.patience
+        deadline = time.monotonic() + self._handling.patience
         last: SmsquestError | None = None
         while True:
             try:
                 return self._in_time(self._try_back, deadline, last)
             except SmsquestError as err:
                 last = err
-                late = time.monotonic() >= deadline or self._manner.give_up()
-                if late or err.id not in PASSING:
+                late = time.monotonic() >= deadline or self._handling.give_up()
+                if late or err.id not in TRANSIENT:
                     reason = f"{err.id}: {err.line}"
                     raise NotRestoredError("M1", number=self._held.number, reason=reason) from err
-            threading.Event().wait(self._manner.pause)
+            threading.Event().wait(self._handling.pause)
 
     def _try_back(self) -> str:
         """One attempt: ``restored``, ``taken-over`` by somebody, or ``gone`` from the account."""
@@ -250,7 +250,7 @@ class Pointing:
 
         threading.Thread(target=run, name="put-back", daemon=True).start()
         while not done.wait(0.05):
-            if time.monotonic() >= deadline or self._manner.give_up():
+            if time.monotonic() >= deadline or self._handling.give_up():
                 raise last or TwilioRefusedError(
                     "W2", host="api.twilio.com", reason="no answer yet"
                 )
@@ -269,7 +269,7 @@ class Pointing:
         """Write into the journal what is there now, and return the changes to make."""
         sid, seen = fields.target(route)
         number = route.number.phone_number
-        resource = Resource(self._gateway, sid, number, self._manner.pause)
+        resource = Resource(self._gateway, sid, number, self._handling.pause)
         for _ in range(CLAIMS):
             stale = self._journal.entry(sid)
             if stale is not None:
@@ -288,7 +288,7 @@ class Pointing:
                 ours = (*stale.ours, url)
             elif not holds(current, seen):
                 raise resource.unconfirmed(url, current)
-            self._manner.last_call()
+            self._handling.last_call()
             entry = self._journal.begin(
                 sid=sid,
                 number=number,
@@ -319,7 +319,7 @@ class Pointing:
     @property
     def _resource(self) -> Resource:
         held = self._held
-        return Resource(self._gateway, held.sid, held.number, self._manner.pause)
+        return Resource(self._gateway, held.sid, held.number, self._handling.pause)
 
     def _change(self, changes: Fields) -> None:
         self._unsure = True

@@ -76,7 +76,7 @@ class Sids:
             return random.SystemRandom() if seed is None else random.Random(seed)  # noqa: S311
 
         self._random = source()
-        self._passing = source()  # what is drawn at any time must not change the SIDs
+        self._other_ids = source()  # drawn at any time, which must not change the SIDs
 
     def new(self, prefix: str) -> str:
         """A new SID: two letters and 32 hex digits."""
@@ -84,11 +84,11 @@ class Sids:
 
     def request_id(self) -> str:
         """A new ``Twilio-Request-Id``."""
-        return f"RQ{self._passing.getrandbits(128):032x}"
+        return f"RQ{self._other_ids.getrandbits(128):032x}"
 
     def uuid(self) -> str:
         """A new UUID, as in ``I-Twilio-Idempotency-Token``."""
-        return str(uuid.UUID(int=self._passing.getrandbits(128), version=4))
+        return str(uuid.UUID(int=self._other_ids.getrandbits(128), version=4))
 
 
 class Account:

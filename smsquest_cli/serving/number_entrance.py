@@ -20,7 +20,7 @@ from smsquest_cli.diagnosis import (
 from smsquest_cli.journal import Journal
 from smsquest_cli.messages import opt_out_of
 from smsquest_cli.patience import unless_quick
-from smsquest_cli.pointing import Manner, Pointing, pointed_at
+from smsquest_cli.pointing import Handling, Pointing, pointed_at
 from smsquest_cli.problems import (
     CredentialsError,
     LocalError,
@@ -139,7 +139,7 @@ class NumberEntrance(Entrance):
         """Point the number here, unless *last_call* raises; it is put back when *undone* is."""
         assert self._route is not None
         undone.callback(self._remember)
-        manner = Manner(
+        handling = Handling(
             tell=self.record,
             say=console.say,
             last_call=last_call,
@@ -151,7 +151,7 @@ class NumberEntrance(Entrance):
                 self._route,
                 self.base_url + SMS,
                 journal=self._journal,
-                manner=manner,
+                handling=handling,
                 keep=self._keep,
             )
         )
