@@ -9,6 +9,7 @@ import zlib
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -121,8 +122,8 @@ class Forwarder:
                 sent,
                 started,
                 patient=True,
-                meanwhile=_Once(record),
-                waits=_Once(lambda: self._tell_who_waits(sent.url, message.sid)),
+                meanwhile=cache(record),  # once, however often the request is tried
+                waits=cache(lambda: self._tell_who_waits(sent.url, message.sid)),
             )
         except ExchangeError as err:
             return self._unanswered(message, sent, err, _ms_since(started))
@@ -162,15 +163,15 @@ class Forwarder:
             answer = self._exchange(sent, started, patient=patient)
         except ExchangeError as err:
             failure = self._failure(sent, err, sid, _ms_since(started), callback=True)
-            return self._once(failure)
+            return self._untold(failure)
         if answer.status < 300:  # noqa: PLR2004
             self._told.clear()
             return ()
         if answer.status == HTTPStatus.NOT_FOUND and not self._asked_for_statuses:
             path = urlsplit(sent.url).path
-            return self._once([self._problem("A15", sid, path=path)])
+            return self._untold([self._problem("A15", sid, path=path)])
         causes = answers.causes(sent, _decoded(answer), public_url=self._signed_url(request, sent))
-        return self._once([found.problem(at=self._now(), sid=sid) for found in causes])
+        return self._untold([found.problem(at=self._now(), sid=sid) for found in causes])
 
     def close(self) -> None:
         """Wait for no app any more, and let go of its connections."""
@@ -273,24 +274,11 @@ class Forwarder:
     def _problem(self, problem_id: str, about: str | None, /, **values: str) -> Problem:
         return Problem.of(problem_id, at=self._now(), about=about, **values)
 
-    def _once(self, problems: list[Problem]) -> tuple[Problem, ...]:
+    def _untold(self, problems: list[Problem]) -> tuple[Problem, ...]:
         with self._lock:
             fresh = [problem for problem in problems if problem.id not in self._told]
             self._told.update(problem.id for problem in fresh if problem.id != "T8")
         return tuple(fresh)
-
-
-class _Once:
-    """Calls *act* at the first call."""
-
-    def __init__(self, act: Callable[[], None]) -> None:
-        self._act = act
-        self._done = False
-
-    def __call__(self) -> None:
-        if not self._done:
-            self._done = True
-            self._act()
 
 
 def forwarded(request: Request, to: str, *, resign_with: str | None = None) -> Request:
