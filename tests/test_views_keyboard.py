@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import pytest
 
-from smsquest_cli.views.keyboard import unheard
+from smsquest_cli.views.keyboard import echo_off
 
 
 class Keyboard:
@@ -42,7 +42,7 @@ def keyboard(monkeypatch):
 def test_what_is_typed_is_not_written_meanwhile(keyboard):
     """And is again afterwards, whatever happened."""
     assert keyboard.echoes
-    with suppress(KeyError), unheard():
+    with suppress(KeyError), echo_off():
         assert not keyboard.echoes
         raise KeyError
 
@@ -52,10 +52,10 @@ def test_what_is_typed_is_not_written_meanwhile(keyboard):
 def test_the_keyboard_of_another_program_is_left_alone(keyboard):
     """A job in the background that changed it would be stopped by the system."""
     keyboard.group += 1
-    with unheard():
+    with echo_off():
         assert keyboard.echoes
     keyboard.group -= 1
-    with unheard():
+    with echo_off():
         keyboard.group += 1  # it is put into the background meanwhile
 
     assert not keyboard.echoes
@@ -67,7 +67,7 @@ def test_where_there_is_no_keyboard_nothing_happens(monkeypatch, tmp_path, close
     passed = False
     with (tmp_path / "input").open("w") as file:
         monkeypatch.setattr(sys, "stdin", None if closed else file)
-        with unheard():
+        with echo_off():
             passed = True
 
     assert passed

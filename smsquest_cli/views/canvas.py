@@ -18,7 +18,7 @@ from rich.segment import ControlType
 from rich.text import Text
 
 from smsquest_cli.views.cells import cells
-from smsquest_cli.views.keyboard import unheard
+from smsquest_cli.views.keyboard import echo_off
 from smsquest_cli.views.throttle import Throttle
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Canvas:
         with self._throttle.drawing(), self._out:  # one write for all
             if not self._live.is_started:
                 if self._out.is_terminal:
-                    self._typing.enter_context(unheard())
+                    self._typing.enter_context(echo_off())
                 self._live.start()
             self._unfold()
             if above:

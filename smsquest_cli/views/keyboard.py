@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def unheard() -> Iterator[None]:
+def echo_off() -> Iterator[None]:
     """Have the terminal not write what is typed into the screen while the block runs.
 
     Ctrl-C and its like work as ever. Where there is no keyboard, or it belongs to another program
