@@ -70,7 +70,7 @@ def test_a_number_answers_for_itself(twilio, gateway):
     assert route.owner.kind == "production"
     assert not route.is_free
     assert route.changed == route.number.date_updated
-    assert route.problems(at=NOW) == ()
+    assert route.notes(at=NOW) == ()
     assert route.obstacle(via_service=False) is None
 
 
@@ -86,7 +86,7 @@ def test_a_twiml_app_stands_before_the_number(twilio, gateway):
         "https://x.example/menu",
         "POST",
     )
-    [problem] = route.problems(at=NOW)
+    [problem] = route.notes(at=NOW)
     assert (problem.id, problem.severity) == ("N6", "warning")
     assert not route.is_free
 
@@ -158,7 +158,7 @@ def test_a_conversation_takes_what_comes(twilio, gateway):
     route = found(gateway, twilio)
 
     assert route.answers == "conversations"
-    assert [problem.id for problem in route.problems(at=NOW)] == ["N17"]
+    assert [problem.id for problem in route.notes(at=NOW)] == ["N17"]
     twilio.account.addresses.clear()
     twilio.account.add_address(NUMBER, auto_creation=False)
     assert found(gateway, twilio).answers == "number"
@@ -177,11 +177,11 @@ def test_another_region_is_said(twilio):
     """N12: each region has its own copy of the number's settings."""
     gateway = twilio.gateway(in_process=True, TWILIO_REGION="ie1", TWILIO_EDGE="dublin")
 
-    [problem] = found(gateway, twilio).problems(at=NOW)
+    [problem] = found(gateway, twilio).notes(at=NOW)
 
     assert (problem.id, "TWILIO_REGION=ie1" in problem.line) == ("N12", True)
     home = twilio.gateway(in_process=True, TWILIO_EDGE="ashburn")
-    assert found(home, twilio).problems(at=NOW) == ()
+    assert found(home, twilio).notes(at=NOW) == ()
 
 
 def test_many_numbers_are_looked_at_with_few_questions(twilio, gateway):
@@ -208,8 +208,8 @@ def test_where_a_key_may_not_look_is_said(twilio, gateway, code):
     route = found(gateway, twilio)
 
     assert route.answers == "number"
-    assert {problem.severity for problem in route.problems(at=NOW)} == {"warning"}
-    assert len(route.problems(at=NOW)) == 2
+    assert {problem.severity for problem in route.notes(at=NOW)} == {"warning"}
+    assert len(route.notes(at=NOW)) == 2
     assert routes_of(gateway, [route.number])[0].unknown
 
 
@@ -348,7 +348,7 @@ def test_an_app_below_a_service_is_not_what_answers():
     )
 
     assert concern_about(route).error.id == "N8"
-    assert [problem.id for problem in route.problems(at=NOW)] == ["N17"]
+    assert [problem.id for problem in route.notes(at=NOW)] == ["N17"]
 
 
 # Which number

@@ -191,9 +191,9 @@ class Task:
             chosen = choose_number(gateway, self.number or settings.number, pick=menu())
             route = route_of(gateway, chosen)
             change = plan(gateway, journal, route, wanted)
-            for problem in route.problems(at=datetime.now(UTC)):
-                if problem.id != "N6":  # that is asked about
-                    console.show_problem(problem)
+            for note in route.notes(at=datetime.now(UTC)):
+                if note.id != "N6":  # that is asked about
+                    console.show_problem(note)
             if change.is_needed and not self.dry_run:
                 _confirm(change, yes=yes)
                 apply(gateway, journal, change)

@@ -79,8 +79,7 @@ class Listed:
 
     def notes(self, *, at: datetime) -> list[Problem]:
         """What the columns do not say: where nobody could look, and that a Region is meant."""
-        problems = self.route.problems(at=at)
-        return [problem for problem in problems if problem.id not in ("N6", "N17")]
+        return [note for note in self.route.notes(at=at) if note.id not in ("N6", "N17")]
 
     def to_json(self) -> dict[str, Any]:
         """The number for programs."""

@@ -94,7 +94,7 @@ class Route:
             id_, number=self.number.phone_number, service=named_service(self.service)
         )
 
-    def problems(self, *, at: datetime) -> tuple[Problem, ...]:
+    def notes(self, *, at: datetime) -> tuple[Problem, ...]:
         """What should be known before the number is pointed here, and stops nobody."""
         found = [Problem.told_by(error, at=at) for error in self.unknown]
         if self.region not in (None, HOME_REGION):

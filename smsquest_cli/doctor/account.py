@@ -161,16 +161,16 @@ class _AccountChecks:
         if obstacle := route.obstacle(via_service=False):
             yield trouble("route", obstacle)
             return
-        problems = {problem.id: problem for problem in route.problems(at=self._now())}
-        if "N17" in problems:
-            line = f"{problems['N17'].line} [N17]"
+        notes = {note.id: note for note in route.notes(at=self._now())}
+        if "N17" in notes:
+            line = f"{notes['N17'].line} [N17]"
             yield Check(id="route", state="problem", line=line, fix="Switch auto-creation off.")
         elif route.application is not None:
-            yield Check(id="route", state="ok", line=f"{problems['N6'].line} [N6]")
+            yield Check(id="route", state="ok", line=f"{notes['N6'].line} [N6]")
         else:
             yield Check(id="route", state="ok", line="the number itself answers")
-        if "N12" in problems:
-            yield Check(id="region", state="ok", line=f"{problems['N12'].line} [N12]")
+        if "N12" in notes:
+            yield Check(id="region", state="ok", line=f"{notes['N12'].line} [N12]")
 
     def _webhook(self, route: Route, run: Run | None) -> Check:
         """Whether somebody is there at the URL that is called now; it is not called for that."""

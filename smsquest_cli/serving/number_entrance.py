@@ -100,8 +100,8 @@ class NumberEntrance(Entrance):
         route = route_of(self._gateway, number)
         if obstacle := route.obstacle(via_service=self._via_service):
             raise obstacle
-        for problem in route.problems(at=now):
-            self._tell(problem)
+        for note in route.notes(at=now):
+            self._tell(note)
         entry = self._journal.entry(self._sid(route))
         if entry is not None:
             self._journal.refuse_live(entry)
