@@ -326,7 +326,7 @@ class Pointing:
         try:
             self._resource.write(changes)
         except SmsquestError as err:
-            self._unsure = err.id in PASSING  # a refusal that Twilio has answered changed nothing
+            self._unsure = err.id in TRANSIENT  # a refusal that Twilio has answered changed nothing
             raise
         self._resource.confirm(changes, str(changes[self._held.url_field]))
         self._unsure = False
