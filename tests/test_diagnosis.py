@@ -482,10 +482,9 @@ def test_somebody_may_pick(twilio, gateway):
     assert shown == [DEV, NUMBER]
 
 
-def test_numbers_without_sms_come_last():
+def test_free_numbers_come_first():
     """In lists for people."""
-    voice = a_number(sms=False)
     used = a_number(sms_url=OLD)
     free = a_number()
 
-    assert by_usefulness([voice, used, free]) == [free, used, voice]
+    assert by_usefulness([used, free]) == [free, used]
