@@ -1,7 +1,7 @@
 """The command line: options in, call, exit code out. The only place that exits.
 
-One file per command; a command's file is imported when it is called, so that ``--help`` and a
-short command stay fast (`Commands`).
+Each command has a file of its own, which is imported when the command is called, so that
+``--help`` and a short command stay fast (`Commands`).
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ INTERRUPTED: Final = 130
 _JSON: Final = re.compile(r"(?:^| )(?:-o ?|--output[ =])json(?: |$)")
 TERMINATED: Final = 143
 TEXTING: Final = ("simulate", "send")
-_UNREADABLE: Final[Any] = typer.BadParameter.__base__  # which Typer does not give a name of its own
+_UNREADABLE: Final[Any] = typer.BadParameter.__base__  # Typer has no name of its own for it
 
 
 @contextmanager
 def _readable() -> Iterator[None]:
-    """Make what Typer says of a command line that it cannot read a problem of ours (U9)."""
+    """Turn Typer's error about a command line that it cannot read into one of ours (U9)."""
     try:
         yield
     except _UNREADABLE as err:
-        said = err.format_message().replace("Value error, ", "")  # the words of its own parts
+        said = err.format_message().replace("Value error, ", "")  # without pydantic's prefix
         problem = said.partition(", unable to parse")[0].strip().rstrip(".")
         command = err.ctx.command_path if err.ctx else "smsquest"
         if command.endswith(TEXTING):
@@ -50,7 +50,7 @@ def _readable() -> Iterator[None]:
 
 
 def _about_texts(problem: str) -> str:
-    """What a shell made of a text that stood there without quotes, or with a dash in front."""
+    """A hint for a text that was typed without quotes or that begins with a dash, else empty."""
     if "unexpected extra argument" in problem:
         return '; a text of several words stands in quotes: "hello quest"'
     if problem.startswith("No such option: -") and not problem.startswith("No such option: --"):
@@ -67,7 +67,7 @@ class Commands(TyperGroup):
         return list(COMMANDS)
 
     def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]  # noqa: ANN401
-        """The command *cmd_name*, or None where there is none."""
+        """The command *cmd_name*, or None if there is none."""
         if cmd_name not in COMMANDS:
             return None
         module = import_module(f"smsquest_cli.cli.{cmd_name.replace('-', '_')}")
@@ -79,7 +79,7 @@ class Commands(TyperGroup):
         return made
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        """Read what stands before the command; raises `UsageError` (U9) for what cannot be read."""
+        """Read the options before the command; raises `UsageError` (U9) if they cannot be read."""
         convert_late(self.get_params(ctx))
         if not args:
             return super().parse_args(ctx, args)  # which shows the help
@@ -87,7 +87,7 @@ class Commands(TyperGroup):
             return super().parse_args(ctx, args)
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # noqa: ANN401
-        """Read what stands behind the command, and run it; raises as `parse_args`."""
+        """Read what follows the command's name, and run it; raises as `parse_args` does."""
         with _readable():
             return super().invoke(ctx)
 
@@ -182,7 +182,7 @@ def _unwound_by_sigterm() -> Iterator[None]:
     try:
         yield
     finally:
-        if signal.getsignal(signal.SIGTERM) is end:  # else a run has told it to change nothing more
+        if signal.getsignal(signal.SIGTERM) is end:  # unless `Signals` has set it to be ignored
             signal.signal(signal.SIGTERM, former)
 
 
@@ -192,7 +192,7 @@ def run(arguments: Sequence[str]) -> int:
 
     console.use_utf8()
     invocation = Invocation()
-    if _JSON.search(" ".join(arguments)):  # also of a command line that cannot be read
+    if _JSON.search(" ".join(arguments)):  # even if the command line cannot be read
         invocation.output = console.Output.JSON
     try:
         with _unwound_by_sigterm(), bugs_of_threads(invocation):
@@ -200,16 +200,16 @@ def run(arguments: Sequence[str]) -> int:
             app(list(arguments), prog_name="smsquest", obj=invocation)
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else int(done.code is not None)
-    except (Exception, KeyboardInterrupt) as err:  # noqa: BLE001 - one that is not known is a bug
+    except (Exception, KeyboardInterrupt) as err:  # noqa: BLE001 - an unknown one is a bug
         try:
             return _ended_by(err, invocation)
-        except (LocalError, console.ReaderGoneError) as worse:  # of the output, in saying so
+        except (LocalError, console.ReaderGoneError) as worse:  # writing the error failed in turn
             return _ended_by(worse, invocation)
     return 0
 
 
 def _refuse_undecoded(arguments: Sequence[str]) -> None:
-    """Raise `UsageError` (U9) for bytes that are no text here: nothing could be done with them."""
+    """Raise `UsageError` (U9) for bytes that are not valid text: nothing can be done with them."""
     try:
         "".join(arguments).encode()
     except UnicodeEncodeError as err:
@@ -218,7 +218,7 @@ def _refuse_undecoded(arguments: Sequence[str]) -> None:
 
 
 def _ended_by(err: Exception | KeyboardInterrupt, invocation: Invocation) -> int:
-    """The exit code of a call that *err* has ended, which is shown where there is something to."""
+    """Show *err*, if there is anything to show, and return the exit code of the call it ended."""
     from smsquest_cli import console
 
     match err:

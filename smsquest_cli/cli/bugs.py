@@ -1,4 +1,4 @@
-"""Errors that are our own: one line for everybody, the traceback for who asks with ``--debug``."""
+"""Our own bugs: one line for everybody, the traceback for those who ask with ``--debug``."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ PACKAGE: Final = Path(__file__).parents[1]
 
 
 def show_bug(err: BaseException, invocation: Invocation) -> int:
-    """Say that *err* has come where none of ours should, and where; gives the exit code.
+    """Report *err* as a bug of ours, with its place in our code; returns the exit code.
 
-    What it says itself is left out: it may hold anything.
+    Its own message is left out: it may hold anything.
     """
     from smsquest_cli import console
 
@@ -36,7 +36,7 @@ def show_bug(err: BaseException, invocation: Invocation) -> int:
 
 @contextmanager
 def bugs_of_threads(invocation: Invocation) -> Iterator[None]:
-    """Show what threads fail on in the same way, each place once."""
+    """Show errors that end a thread in the same way, each place once."""
     told: set[tuple[type[BaseException], str]] = set()
 
     def show(args: threading.ExceptHookArgs) -> None:

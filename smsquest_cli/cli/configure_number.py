@@ -131,7 +131,7 @@ class Task:
     dry_run: bool
 
     def show(self) -> None:
-        """Every number, its webhook now, who answers it, what is running there."""
+        """Show every number, its webhook now, who answers it, and what is running there."""
         from smsquest_cli import console
         from smsquest_cli.configuring import listed
         from smsquest_cli.diagnosis import choose_number
@@ -169,7 +169,7 @@ class Task:
         via_service: bool,
         yes: bool,
     ) -> None:
-        """Before and after, the question, the change, and a look whether it is so."""
+        """Show before and after, ask, make the change, and read it back."""
         from smsquest_cli import console
         from smsquest_cli.configuring import Wanted, apply, plan
         from smsquest_cli.diagnosis import choose_number, menu, route_of
@@ -192,7 +192,7 @@ class Task:
             route = route_of(gateway, chosen)
             change = plan(gateway, journal, route, wanted)
             for note in route.notes(at=datetime.now(UTC)):
-                if note.id != "N6":  # that is asked about
+                if note.id != "N6":  # the question names that
                     console.show_problem(note)
             if change.is_needed and not self.dry_run:
                 _confirm(change, yes=yes)
@@ -203,7 +203,7 @@ class Task:
             console.say(change.concern.question)
 
     def restore(self, *, every: bool) -> None:
-        """Put back what the journal holds; exit 9 where that cannot be done."""
+        """Put back what the journal holds; exit 9 if that cannot be done."""
         from smsquest_cli import console
         from smsquest_cli.configuring import Outcome, put_back, waiting
         from smsquest_cli.tunnel import end_orphans
@@ -212,7 +212,7 @@ class Task:
         try:
             settings = self._settings()
             login = settings.rest_credentials()
-        except CredentialsError:  # said where there is something to put back
+        except CredentialsError:  # only told if there is something to put back
             settings, login = self.invocation.settings(), None
         journal = _journal(settings)
         entries = waiting(journal, self.number, every=every, login=login)
@@ -234,7 +234,7 @@ class Task:
             raise failed[-1].error
 
     def _settings(self) -> Settings:
-        """The user's own account; where there is none, that of a running sandbox."""
+        """The user's own account; if there is none, that of a running sandbox."""
         settings = self.invocation.settings()
         try:
             settings.rest_credentials()
@@ -253,7 +253,7 @@ def _journal(settings: Settings) -> Journal:
 
 
 def _tell(event: Event) -> None:
-    """Say what is worth saying of what happens to a number."""
+    """Show the problems among the events of a number."""
     from smsquest_cli import console, events
 
     if isinstance(event, events.Problem):
@@ -275,7 +275,7 @@ def _address(text: str, option: str, settings: Settings) -> str:
 
 
 def _confirm(change: Change, *, yes: bool) -> None:
-    """Ask where something of value would be replaced; see `console.confirm`."""
+    """Ask if something of value would be replaced; see `console.confirm`."""
     from smsquest_cli import console
     from smsquest_cli.views.numbers import show_before
 

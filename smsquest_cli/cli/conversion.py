@@ -1,9 +1,9 @@
-"""What the words of a command line become, without pydantic where nothing is to be converted.
+"""Converting the words of a command line, without pydantic if nothing has to be converted.
 
-Typer (from 0.29) lets pydantic convert every parameter, also one that was not given, and loading
-it takes as long as all the rest of a short command (docs/performance.md). But a text is what it
-is already, so is one of the words to choose from, and digits are a number; only the rest is
-handed to Typer, which also says what is wrong with it.
+Typer (from 0.29) lets pydantic convert every parameter, even one that was not given, and loading
+it takes as long as all the rest of a short command (docs/performance.md). But a text needs no
+conversion, nor does one of the words to choose from, and digits are simply a number; only the
+rest is handed to Typer, which also says what is wrong with it.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ _DIGITS: Final = re.compile("[0-9]{1,9}")
 
 
 def convert_late(parameters: Iterable[Any]) -> None:
-    """Let the *parameters* of a command ask pydantic only for what is to be converted."""
+    """Let the *parameters* of a command use pydantic only for what has to be converted."""
     for parameter in parameters:
         typers = getattr(parameter, "get_runtime_param", None)
-        if typers is not None:  # before 0.29 there was no pydantic to save
+        if typers is not None:  # before 0.29 Typer did not use pydantic
             late = _LateConversion(typers)
             parameter.get_runtime_param = lambda late=late: late
 
 
 @dataclass(frozen=True, slots=True)
 class _LateConversion:
-    """In the place of Typer's own conversion of a parameter, which *typers* makes."""
+    """Stands in for Typer's own conversion of a parameter, which *typers* makes if needed."""
 
     typers: Callable[[], Any]
 
@@ -42,7 +42,7 @@ class _LateConversion:
 
 
 def _plain(value: Any, wanted: Any) -> Any:  # noqa: ANN401 - Typer's description of a type
-    """*value* as *wanted*, or None where that is to be found out, or is not so."""
+    """*value* converted to *wanted*; None if Typer has to convert or refuse it."""
     rules = wanted.parameter_info
     if rules.parser is not None:
         return None

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Invocation:
-    """One call of the command line: the root options, and how its errors are to be shown."""
+    """One call of the command line: the root options, and how to show its errors."""
 
     profile: str | None = None
     env_file: Path | None = None
@@ -39,7 +39,7 @@ class Invocation:
 
 
 def working_folder() -> Path:
-    """The folder in which the command was called; raises `LocalError` (L7) where it is gone."""
+    """The folder in which the command was called; raises `LocalError` (L7) if it is gone."""
     try:
         return Path.cwd()
     except FileNotFoundError as err:

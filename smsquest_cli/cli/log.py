@@ -82,7 +82,7 @@ def _show(
     sids: list[str] | None,
     number: str | None,
 ) -> None:
-    """Show what there is, and what comes."""
+    """Show what is recorded, and with *follow* what comes after."""
     cursor = 0
     while True:
         batch = events.read(cursor, types=types, since=since, sids=sids, number=number)
@@ -98,7 +98,7 @@ def _show(
 
 
 def _types(names: list[str] | tuple[()]) -> list[str] | None:
-    """The record types *names*; raises `UsageError` (U4) for one that there is not."""
+    """The record types *names*; raises `UsageError` (U4) for an unknown one."""
     for name in names:
         if name not in EVENT_TYPES:
             raise UsageError("U4", value=name, candidates=", ".join(EVENT_TYPES))

@@ -17,7 +17,7 @@ _UNITS: Mapping[str, float] = {"ms": 0.001, "s": 1, "": 1, "m": 60, "h": 3600, "
 
 
 def parse_duration(text: str, option: str) -> timedelta:
-    """``10m``, ``1h``, ``2d``, ``90s`` or plain seconds; raises `UsageError` (U6) for the rest."""
+    """``10m``, ``1h``, ``2d``, ``90s`` or plain seconds; raises `UsageError` (U6) for others."""
     match = _DURATION.fullmatch(text.strip())
     try:
         if match is not None:
@@ -28,13 +28,13 @@ def parse_duration(text: str, option: str) -> timedelta:
 
 
 def parse_ago(text: str, option: str) -> datetime:
-    """The moment that lies the duration *text* back; raises `UsageError` (U6) for no duration."""
+    """The moment the duration *text* ago; raises `UsageError` (U6) if *text* is not a duration."""
     now = datetime.now(UTC)
     return now - min(parse_duration(text, option), now - datetime(1970, 1, 1, tzinfo=UTC))
 
 
 def parse_addresses(texts: Sequence[str], option: str) -> tuple[str, ...]:
-    """*texts* that are addresses on the web, each; raises `UsageError` (U6) for another."""
+    """*texts*, each of them an http(s) address; raises `UsageError` (U6) for one that is not."""
     from smsquest_cli.webhook_urls import web_parts
 
     for text in texts:
@@ -44,7 +44,7 @@ def parse_addresses(texts: Sequence[str], option: str) -> tuple[str, ...]:
 
 
 def parse_pairs(texts: Sequence[str], option: str) -> dict[str, str]:
-    """``Key=Value`` options as a dict; raises `UsageError` (U6) where there is no ``=``."""
+    """``Key=Value`` options as a dict; raises `UsageError` (U6) if one has no ``=`` or no key."""
     pairs = {}
     for text in texts:
         key, equals, value = text.partition("=")
@@ -55,10 +55,10 @@ def parse_pairs(texts: Sequence[str], option: str) -> dict[str, str]:
 
 
 def read_text(argument: str) -> str:
-    """*argument* itself, or for ``-`` standard input.
+    """*argument* itself, or for ``-`` the text on standard input.
 
-    That loses one line end at its end, which the shell put there. Raises `UsageError` (U10) where
-    standard input is closed.
+    That text loses one line end at its end, which the shell put there. Raises `UsageError` (U10)
+    if standard input is closed.
     """
     if argument != "-":
         return argument
@@ -69,7 +69,7 @@ def read_text(argument: str) -> str:
 
 
 def parse_pattern(text: str | None, option: str) -> re.Pattern[str] | None:
-    """The regular expression *text*; raises `UsageError` (U6) where it is none."""
+    """The regular expression *text*; raises `UsageError` (U6) if it is not one."""
     if text is None:
         return None
     try:

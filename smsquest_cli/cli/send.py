@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from smsquest_cli.outbox import Draft
     from smsquest_cli.twilio_api import TwilioGateway
 
-POLLED_EVERY: Final = 2.0  # seconds between questions where nobody will call back
+POLLED_EVERY: Final = 2.0  # seconds between questions if no callbacks will come
 CALLED_BACK: Final = 5.0
 STATUSES: Final = ("final", "sent", "delivered")
 
 
 class Command(TyperCommand):
-    """``--wait`` may stand without its STATUS: it is ``final`` then."""
+    """``--wait`` may be given without its STATUS, which is ``final`` then."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401
         """Give a bare ``--wait`` its value."""

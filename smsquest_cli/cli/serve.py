@@ -11,7 +11,7 @@ from smsquest_cli.cli.invocation import Invocation
 from smsquest_cli.cli.options import TableLinesJson, ViaService, Yes
 from smsquest_cli.cli.parsing import at_most_one, needs, parse_ago, parse_duration, parse_pattern
 
-# Options of which a call may have one: they say where Twilio's requests come in, or what answers.
+# A call may have one option of each group: where Twilio's requests come in, and what answers them.
 _ENTRANCES = ("--sandbox", "--no-tunnel", "--domain")
 _ANSWERS = ("--reply", "--twiml", "--no-reply", "--forward-to")
 

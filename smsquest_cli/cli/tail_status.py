@@ -113,7 +113,7 @@ def tail_status(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """Which messages to watch, and whom to ask about them how often."""
+    """Which messages to watch, whom to ask about them, and how often."""
 
     since: datetime
     once: bool
@@ -151,7 +151,7 @@ def _watching(
 
 
 def _twilio(target: Target, source: str) -> TwilioGateway | None:
-    """Twilio's API, unless the event log alone is wanted, or there is nothing to log in with."""
+    """Twilio's API; None if only the event log is wanted, or there are no usable credentials."""
     if source == "store":
         return None
     try:

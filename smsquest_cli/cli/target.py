@@ -52,7 +52,7 @@ class Target:
 
     @property
     def store(self) -> str:
-        """Where the events are: where the user says, else where the run keeps them."""
+        """Where the events are kept: as the user says, else as the run does."""
         told = self.settings.source_of("store") != "default"
         return self.settings.store if told or self.run is None else self.run.store
 
@@ -92,7 +92,7 @@ def connected(settings: Settings) -> TwilioGateway:
 def the_run(home: Path) -> Run | None:
     """The running ``serve`` that a command means when it names none: the newest.
 
-    Where there are several, it is said which one that is.
+    If there are several, the user is told which one it is.
     """
     from smsquest_cli.runs import running
 
@@ -118,13 +118,12 @@ def resolve_sids(log: KnowsMessages, prefixes: Sequence[str]) -> list[str]:
     """The full SIDs that *prefixes* (6 characters or more, unique in *log*) stand for.
 
     A SID may also be shortened in its middle, as screens show it: ``SM3f…9c``.
-    Raises `UsageError`: U1 where none begins so, U2 with the candidates where several do.
+    Raises `UsageError`: U1 if none begins so, U2 if a prefix is too short or fits several.
     """
     return [_resolve_sid(log, prefix) for prefix in prefixes]
 
 
 def _resolve_sid(log: KnowsMessages, prefix: str) -> str:
-    # As screens show it: SM3f…9c.
     beginning, _, end = prefix.replace("...", "…").partition("…")
     if len(beginning + end) < MIN_PREFIX or not beginning:
         raise UsageError(

@@ -1,7 +1,7 @@
 """Finding the settings: option > environment > ``.env`` > twilio-cli profile.
 
-A value that is empty counts as unset. Credentials are taken together: a token or key counts only
-where its own source names no other account than the one that is used.
+An empty value counts as unset. Credentials are taken together: a token or key counts only if its
+own source names no other account than the one that is used.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from smsquest_cli.webhook_urls import shown, web_parts
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-# The host of a region has the name of an edge in it; the form without has been switched off.
+# Twilio's regional hosts have an edge in their names; Twilio has switched off those without.
 EDGES: Final[Mapping[str, str]] = {
     "us1": "ashburn",
     "ie1": "dublin",
@@ -59,16 +59,16 @@ def load_settings(
     profile: str | None = None,
     overrides: Mapping[str, str | None] | None = None,
 ) -> Settings:
-    """The settings for a call in the folder *cwd*; *overrides* are options by `Settings`' names.
+    """The settings for a call in the folder *cwd*; *overrides* are options, named as in `Settings`.
 
-    A *profile* that is named goes before the environment; the active one counts only where the
-    rest is not enough to log in. Raises `CredentialsError` (C12: no such profile), `UsageError`
+    A *profile* that is named goes before the environment; the active one counts only if the rest
+    is not enough to log in. Raises `CredentialsError` (C12: no such profile), `UsageError`
     (U6). Nothing is written; the state folder is made.
     """
     given = {VARIABLES[name]: value for name, value in (overrides or {}).items() if value}
     options = Source(
         "option",
-        # Typer reads some of the variables for us: those stand in the environment.
+        # Typer fills some options from the environment: those count as coming from there.
         {name: value for name, value in given.items() if value != environment.get(name)},
     )
     shell = Source("environment", environment)
@@ -117,7 +117,7 @@ class _Search:
         self.found: dict[str, str] = {}
         self._values: dict[str, str] = {}
         self.account = self.find("account_sid")
-        # What belongs to another account would only be refused.
+        # Twilio would only refuse credentials of another account.
         ours = [source for source in order if source.account in (None, self.account)]
         key_source = next((source for source in ours if source.get(KEY)), None)
         pair = [source for source in ours if source is key_source or not source.get(KEY)]
@@ -125,7 +125,7 @@ class _Search:
 
     @property
     def is_enough(self) -> bool:
-        """Whether one can log in to Twilio with what there is."""
+        """Whether the sources hold enough to log in to Twilio."""
         by_key = bool(self.find("api_key") and self.find("api_secret"))
         return bool(self.account and (by_key or self.find("auth_token")))
 
@@ -143,7 +143,7 @@ class _Search:
         return None
 
     def empty(self) -> frozenset[str]:
-        """The variables that are set but empty, and nowhere else set."""
+        """The variables that are set but empty, and not set anywhere else."""
         return frozenset(
             variable
             for source in self.order
@@ -154,7 +154,7 @@ class _Search:
         )
 
     def unused(self) -> dict[str, str]:
-        """Where another value stands of a credential, by its variable."""
+        """Where a credential has another value, which is not used, by its variable."""
         return {
             variable: source.where(variable)
             for source in reversed(self.order)
@@ -204,7 +204,7 @@ def _pair(region: str | None, edge: str | None) -> tuple[str | None, str | None]
 def state_folder(
     environment: Mapping[str, str], *, cwd: Path, env_file: Path | None = None
 ) -> Path:
-    """The state folder as `load_settings` finds it, for whoever needs nothing else of them."""
+    """The state folder as `load_settings` finds it, for callers that need no other setting."""
     variable = VARIABLES["home"]
     given = Source("environment", environment).get(variable)
     file = cwd / (env_file or ".env")
@@ -215,14 +215,14 @@ def state_folder(
 
 
 def _home_folder(given: str | None, cwd: Path) -> Path:
-    """The folder for state; made for this user only where it is missing and can be made."""
+    """The state folder; if it is missing it is made, for this user only, if that is possible."""
     if given:
         home = cwd / Path(given).expanduser()
     else:
         from platformdirs import user_state_path
 
         home = user_state_path("smsquest", appauthor=False)
-    with suppress(OSError):  # whoever needs it says so
+    with suppress(OSError):  # whoever needs it will report that
         home.parent.mkdir(parents=True, exist_ok=True)
         home.mkdir(mode=0o700, exist_ok=True)
     return home
@@ -231,7 +231,7 @@ def _home_folder(given: str | None, cwd: Path) -> Path:
 def _program(search: _Search, cwd: Path, *, distrusted: Source | None) -> str | None:
     """The ngrok agent to run; raises `UsageError` (U6) for one that came with the folder.
 
-    A ``.env`` that merely lies in the folder (*distrusted*) must not have its neighbours run.
+    A ``.env`` that merely lies in the folder (*distrusted*) must not make us run its neighbours.
     """
     path = search.find("ngrok_path")
     variable = VARIABLES["ngrok_path"]
@@ -245,7 +245,7 @@ def _program(search: _Search, cwd: Path, *, distrusted: Source | None) -> str | 
 
 
 def _origin(search: _Search, *, distrusted: Source | None) -> str | None:
-    """The origin to which Twilio's requests go instead, checked; raises `UsageError` (U6).
+    """The checked origin that requests go to instead of Twilio; raises `UsageError` (U6).
 
     A ``.env`` that merely lies in the folder (*distrusted*: it may have come with somebody's
     repository) must not send our credentials to another computer.

@@ -21,7 +21,7 @@ LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What one call of the program was told, by whatever way; secrets hide themselves."""
+    """What one call of the program was told, in whatever way; secrets hide themselves."""
 
     home: Path
     store: str
@@ -38,8 +38,8 @@ class Settings:
     webhook_secret: Secret | None = None
     twilio_url: str | None = None
     profile: str | None = None
-    sources: Mapping[str, str] = field(default_factory=dict)  # of the names above
-    empty: frozenset[str] = frozenset()  # variables that are set but empty, and nowhere else set
+    sources: Mapping[str, str] = field(default_factory=dict)  # by the names above
+    empty: frozenset[str] = frozenset()  # variables that are set but empty, and not set elsewhere
     others: tuple[tuple[str, str], ...] = ()  # accounts that are not used: (source, how to choose)
     unused: Mapping[str, str] = field(default_factory=dict)  # variable -> where else it is set
 
@@ -61,7 +61,7 @@ class Settings:
     def can_verify(self) -> bool:
         """Whether there is a secret to check signatures with.
 
-        Raises `CredentialsError` (C11) where the auth token is set but empty: that never means
+        Raises `CredentialsError` (C11) if the auth token is set but empty: that never means
         "accept everything".
         """
         if self.auth_token is None and self.webhook_secret is None and TOKEN in self.empty:
@@ -71,8 +71,8 @@ class Settings:
     def rest_credentials(self) -> RestCredentials:
         """How to log in to Twilio's API: by API key if there is one, else by auth token.
 
-        Raises `CredentialsError`: C1 where there is nothing, C2 where something is missing or
-        cannot be right by its looks, C11 where the auth token is set but empty.
+        Raises `CredentialsError`: C1 if there are none, C2 if one is missing or cannot be right by
+        its looks, C11 if the auth token is set but empty.
         """
         given = self._given()
         if not given:
@@ -100,7 +100,7 @@ class Settings:
         )
 
     def notes(self, *, at: datetime) -> tuple[Problem, ...]:
-        """What should be known about where the credentials came from (C10), and C5."""
+        """Notes on other credentials that are ignored (C10), and on unchecked signatures (C5)."""
         notes = [
             Problem.of(
                 "C10",
@@ -126,7 +126,7 @@ class Settings:
         return {name: value for name, value in values.items() if value}
 
     def _incomplete(self, *, by_key: bool) -> tuple[str, str] | None:
-        """The variable that stands alone, and what is missing beside it."""
+        """The variable that stands alone, and what is missing beside it; None if nothing is."""
         if self.account_sid is None:
             alone = KEY if self.api_key else KEY_SECRET if self.api_secret else TOKEN
             return alone, f"{alone} is set without {SID}"

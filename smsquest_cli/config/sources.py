@@ -1,4 +1,4 @@
-"""Where settings stand: the environment, a ``.env`` file, a profile of the Twilio CLI."""
+"""Where settings come from: the environment, a ``.env`` file, a profile of the Twilio CLI."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ _MARKS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A place where settings may stand, and what stands there by the variables' names."""
+    """A place that settings may come from, and its values by the variables' names."""
 
     name: str
     values: Mapping[str, str] = field(repr=False)
     lines: Mapping[str, int] = field(default_factory=dict)
 
     def get(self, variable: str) -> str | None:
-        """The value of *variable*, None where there is none or only blanks."""
+        """The value of *variable*, None if there is none or only blanks."""
         value = self.values.get(variable)
         return value if value and value.strip() else None
 
@@ -67,22 +67,22 @@ class Source:
         return self.get(SID)
 
     def where(self, variable: str) -> str:
-        """How to call the place of *variable*: ``.env line 2``."""
+        """The place of *variable* in words: ``.env line 2``."""
         line = self.lines.get(variable)
         return self.name if line is None else f"{self.name} line {line}"
 
 
 @dataclass(frozen=True, slots=True)
 class Profiles:
-    """The profiles of the Twilio CLI in *path*; none where that is missing or odd."""
+    """The profiles of the Twilio CLI in *path*; none if that is missing or odd."""
 
     path: Path
     profiles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     active: str | None = None
-    old: tuple[str, ...] = ()  # of before 2022: their secrets are in the system's keychain
+    old: tuple[str, ...] = ()  # from before 2022: their secrets are in the system's keychain
 
     def source(self, name: str) -> Source:
-        """The profile *name*; raises `CredentialsError` (C12) where there is none."""
+        """The profile *name*; raises `CredentialsError` (C12) if there is none."""
         if name not in self.profiles:
             raise CredentialsError("C12", profile=name, reason=self._why_not(name))
         profile = self.profiles[name]
@@ -132,7 +132,7 @@ def read_env_file(path: Path, *, name: str, environment: Mapping[str, str]) -> S
 
 
 def named_env_file(path: Path, *, environment: Mapping[str, str]) -> Source:
-    """The file that the user named; raises `UsageError` (U6) where it cannot be read."""
+    """The file that the user named; raises `UsageError` (U6) if it cannot be read."""
     try:
         return read_env_file(path, name=str(path), environment=environment)
     except OSError as err:
@@ -143,7 +143,7 @@ def named_env_file(path: Path, *, environment: Mapping[str, str]) -> Source:
 
 
 def found_env_file(folder: Path, *, environment: Mapping[str, str]) -> Source:
-    """The ``.env`` in *folder*; without settings where there is none (it may be a folder)."""
+    """The ``.env`` in *folder*; without settings if there is no such file (it may be a folder)."""
     path = folder / ".env"
     try:
         return read_env_file(path, name=".env", environment=environment)
@@ -152,7 +152,7 @@ def found_env_file(folder: Path, *, environment: Mapping[str, str]) -> Source:
 
 
 def twilio_cli_profiles(environment: Mapping[str, str]) -> Profiles:
-    """What the Twilio CLI of this user knows; read only."""
+    """The profiles that this user's Twilio CLI knows; its file is only read."""
     folder = environment.get("TWILIO_CONFIG_DIR")
     home = environment.get("HOME") or environment.get("USERPROFILE")
     path = Path(folder or (Path(home) if home else Path.home()) / ".twilio-cli") / "config.json"
@@ -177,7 +177,7 @@ def twilio_cli_profiles(environment: Mapping[str, str]) -> Profiles:
 
 
 def about(source: Source) -> str:
-    """What *source* holds, to be named in a note: ``.env line 1 (AC88…01)``."""
+    """*source* and its account, as a note names them: ``.env line 1 (AC88…01)``."""
     return f"{source.where(SID)} ({masked(source.account or '')})"
 
 

@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     from smsquest_cli.runs import Run
     from smsquest_cli.twilio_api import Account, Alert, PhoneNumber
 
-TOLERANCE: Final = 120.0  # seconds; certificates and dates of messages suffer from more
+TOLERANCE: Final = 120.0  # seconds; beyond it, certificates and dates of messages go wrong
 LOOKING_BACK: Final = timedelta(hours=24)
 CONNECT_SECONDS: Final = 3.0
 PROXIES: Final = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
-BEHIND: Final = ("number", "route", "webhook", "alerts", "clock")  # what needs an account
+BEHIND: Final = ("number", "route", "webhook", "alerts", "clock")  # the checks that need an account
 
 
 def account_checks(
     settings: Settings, *, environment: Mapping[str, str], now: Callable[[], datetime]
 ) -> Iterator[Check]:
-    """Each of these checks; where one cannot be made the reason is one that was told before."""
+    """Every check; those that an earlier failure makes impossible are skipped, with that reason."""
     try:
         gateway = TwilioGateway(settings.rest_credentials(), say=console.say)
     except CredentialsError as err:
@@ -54,7 +54,7 @@ def account_checks(
 
 
 def _none(err: CredentialsError, settings: Settings) -> Check:
-    """There are no credentials that could be tried; a sandbox needs none."""
+    """The check if there are no credentials to try; a running sandbox needs none."""
     run = next((run for run in running(settings.home) if run.ready.sandbox), None)
     if err.id != "C1" or run is None:
         return trouble("credentials", err)
@@ -68,7 +68,7 @@ def _skipped(reason: str) -> Iterator[Check]:
 
 
 class _AccountChecks:
-    """The checks of one account; each gives what it found and raises nothing of ours."""
+    """The checks of one account; each gives what it found and raises no `SmsquestError`."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class _AccountChecks:
         self._now = now
 
     def credentials(self) -> Iterator[Check]:
-        """Whether Twilio takes them, and whether signatures can be checked with them."""
+        """Whether Twilio accepts them, and whether signatures can be checked with them."""
         login = self._gateway.login
         try:
             count = len(self._gateway.numbers())
@@ -125,7 +125,7 @@ class _AccountChecks:
         return Check(id="account", state="ok", line=_kind(account))
 
     def numbers(self) -> Iterator[Check]:
-        """The number, who answers it, whether that is alive, what Twilio has against it."""
+        """The number, who answers it, whether anybody is there, and Twilio's alerts about it."""
         run = next(iter(running(self._settings.home)), None)
         wanted = self._settings.number
         named = wanted or (run.ready.number if run else None)
@@ -173,7 +173,7 @@ class _AccountChecks:
             yield Check(id="region", state="ok", line=f"{notes['N12'].line} [N12]")
 
     def _webhook(self, route: Route, run: Run | None) -> Check:
-        """Whether somebody is there at the URL that is called now; it is not called for that."""
+        """Whether somebody is there at the URL that Twilio calls now, without calling it."""
         words = described(route.url, route.method)
         if route.owner.is_free:
             return Check(id="webhook", state="ok", line=f"{words}: free to use")
@@ -208,7 +208,7 @@ class _AccountChecks:
         )
 
     def clock(self) -> Check:
-        """Whether this computer's clock goes right, by what Twilio says."""
+        """Whether this computer's clock is right, compared with Twilio's."""
         ahead = self._gateway.clock_offset
         if ahead is None:
             return Check(id="clock", state="skipped", line="Twilio told no time")
@@ -231,9 +231,9 @@ def _told(code: int | None, last: Alert) -> str:
 
 
 def _fault_at(route: Route, *, may_be_local: bool) -> str | None:
-    """What is wrong at the URL of *route*, by connecting to its host; None where it is there.
+    """What is wrong at the URL of *route*, found by connecting to its host; None if nothing is.
 
-    A tunnel's host is always there, so one is asked for what nobody minds being asked.
+    A tunnel's host is always there, so a tunnel is asked for a page that does no harm.
     """
     if route.owner.kind == "local" and not may_be_local:
         return "Twilio cannot reach a private address [N9]"

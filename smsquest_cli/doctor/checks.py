@@ -12,7 +12,7 @@ State = Literal["ok", "problem", "skipped"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One thing that was looked at: how it is, how to put it right, where the setting stands."""
+    """One thing that was looked at: its state, how to put it right, where the setting stands."""
 
     id: str
     state: State

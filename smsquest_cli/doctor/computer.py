@@ -34,7 +34,7 @@ def local_checks(
     cwd: Path,
     now: Callable[[], datetime],
 ) -> Iterator[Check]:
-    """Each of these checks."""
+    """Every check on this computer, one after the other."""
     yield _runs(settings)
     yield from _journal(settings, now())
     yield from _ngrok(settings, environment)
@@ -73,13 +73,13 @@ def _journal(settings: Settings, at: datetime) -> Iterator[Check]:
 
 
 def _ngrok(settings: Settings, environment: Mapping[str, str]) -> Iterator[Check]:
-    """The agent and its authtoken; nothing is fetched or started."""
+    """The agent and its authtoken; no agent is downloaded and no tunnel started."""
     from smsquest_cli.tunnel import agent_config, binary
 
     source = settings.source_of("ngrok_path") if settings.ngrok_path else None
     try:
         folder = agent_config.agent_folder()
-    except TunnelError as err:  # a system without an agent; the rest is still worth a look
+    except TunnelError as err:  # there is no agent for this system; other checks still help
         yield trouble("ngrok", err, source=source)
         return
     try:
@@ -140,7 +140,7 @@ def _proxy(environment: Mapping[str, str]) -> Check:
 
 
 def _store(settings: Settings) -> Check:
-    """Whether events can be recorded; the place is looked at and not made."""
+    """Whether events can be recorded; the place is looked at, but not created."""
     source = settings.source_of("store")
     try:
         path = log_file(settings.store)
@@ -155,7 +155,7 @@ def _store(settings: Settings) -> Check:
 
 
 def _env_file(settings: Settings, cwd: Path, environment: Mapping[str, str]) -> Check:
-    """Whether a ``.env`` with secrets is on its way into everybody's checkout."""
+    """Whether a ``.env`` with secrets is tracked by git, and so ends up in every checkout."""
     used = [settings.source_of(name) for name in SECRETS]
     path = cwd / ".env"
     if not any(source.startswith(".env") for source in used) or not path.is_file():
@@ -163,7 +163,7 @@ def _env_file(settings: Settings, cwd: Path, environment: Mapping[str, str]) -> 
     git = shutil.which("git", path=environment.get("PATH"))
     if git is None:
         return Check(id="env-file", state="skipped", line="there is no git to ask")
-    # A repository may have programs of its own run by git: not for this question.
+    # A repository can make git run programs of its choice: not for this question.
     command = [git, "-c", "core.fsmonitor=false", "ls-files", "--error-unmatch", ".env"]
     try:
         tracked = subprocess.run(  # noqa: S603
