@@ -48,13 +48,13 @@ FIELDS: Final[Mapping[str, Mapping[str, type]]] = {
         "use_inbound_webhook_on_number": bool,
     },
 }
-SET: Final = "set"  # the outcome of what was changed for good, by somebody who wanted it
+SET: Final = "set"  # the outcome of a change that somebody made for good, on purpose
 _SID: Final = re.compile(r"(PN|MG)[0-9A-Za-z]{1,64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalEntry:
-    """What is to be put back, where, and who changed it."""
+    """What must be put back, where, and who changed it."""
 
     sid: str  # of what was changed: PN… or MG…
     number: str  # E.164, for whose sake
@@ -66,7 +66,7 @@ class JournalEntry:
     process: str | None = None  # what tells this process from a later one with its pid
     host: str = ""  # this and the next are for people who look into the file
     user: str = ""
-    origin: str | None = None  # of the Twilio, if it is another than Twilio's
+    origin: str | None = None  # of the API, if it is not Twilio's own
     kept: bool = False  # it was left pointing here on purpose
 
     @property
@@ -134,7 +134,7 @@ class Journal:
     # Reading
 
     def entries(self) -> list[JournalEntry]:
-        """Every entry, the oldest first; what cannot be read is passed over."""
+        """Every entry, the oldest first; files that cannot be read are passed over."""
         found = [entry for path in self._files() if (entry := _read(path))]
         return sorted(found, key=lambda entry: entry.started)
 
@@ -144,7 +144,7 @@ class Journal:
 
     def is_live(self, entry: JournalEntry) -> bool:
         """Whether the run that made *entry* is still there to put it back."""
-        return processes.is_running(entry.pid, entry.process)  # of no other computer, see there
+        return processes.is_running(entry.pid, entry.process)  # not on another computer, see there
 
     def stale(self) -> list[JournalEntry]:
         """The entries whose run is gone without having put its number back."""
@@ -155,7 +155,7 @@ class Journal:
         return [path for path in self._files() if path.is_file() and not _read(path)]
 
     def notes(self, *, at: datetime) -> tuple[Problem, ...]:
-        """What a command should say of numbers that wait to be put back (M3)."""
+        """What a command should say about numbers that wait to be put back (M3)."""
         return tuple(
             Problem.of(
                 "M3",
@@ -171,10 +171,9 @@ class Journal:
     # Writing
 
     def write(self, entry: JournalEntry, *, replacing: JournalEntry | None) -> bool:
-        """Put *entry* on disk, durably, in the place of *replacing*; False if that changed.
+        """Put *entry* on disk, durably, in the place of *replacing*; False if that is gone.
 
-        Raises `NumberError` (M4) where a live run has it, `LocalError` (L4) where it cannot be
-        written.
+        Raises `NumberError` (M4) if a live run has it, `LocalError` (L4) if it cannot be written.
         """
         path = self._path(entry.sid)
         with self._alone():
@@ -189,7 +188,7 @@ class Journal:
         return True
 
     def refuse_live(self, entry: JournalEntry) -> None:
-        """Raise `NumberError` (M4) if the run of *entry* is there, be it this one."""
+        """Raise `NumberError` (M4) if the run of *entry* is still there, even if it is this one."""
         if self.is_live(entry):
             since = _when(entry.started, self._now())
             raise NumberError(
@@ -200,14 +199,14 @@ class Journal:
             )
 
     def clear(self, entry: JournalEntry) -> None:
-        """Forget *entry*: what it tells of is put back."""
+        """Forget *entry*: its original has been put back."""
         with self._alone():
             if _read(self._path(entry.sid)) == entry:
                 self._path(entry.sid).unlink()
                 sync_folder(self.folder)
 
     def archive(self, entry: JournalEntry, outcome: str) -> None:
-        """Set *entry* aside with its *outcome*: it is not to be put back any more."""
+        """Set *entry* aside with its *outcome*: it will not be put back any more."""
         path = self._archived(entry)
         with self._alone():
             path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -225,7 +224,7 @@ class Journal:
         for path in sorted((self.folder / "archive").glob("*.json")):
             sid = path.stem.partition("-")[0]
             if (entry := _read(path, sid=sid, outcome=SET)) is not None:
-                found[sid] = entry  # the names end in the time
+                found[sid] = entry  # the names end in the time: the newest wins
         return sorted(found.values(), key=lambda entry: entry.started)
 
     def revive(self, entry: JournalEntry) -> None:
@@ -281,9 +280,9 @@ else:
 
 
 def _read(path: Path, *, sid: str | None = None, outcome: str | None = None) -> JournalEntry | None:
-    """The entry in *path*, or None where there is none that can be understood.
+    """The entry in *path*, or None if there is none that can be understood.
 
-    It is to be about *sid* (the file's name) and to have that *outcome*.
+    It must be about *sid* (by default the file's name) and have that *outcome*.
     """
     try:
         content = json.loads(path.read_text("utf-8"))
@@ -303,7 +302,7 @@ def _to_json(entry: JournalEntry) -> dict[str, Any]:
 
 
 def _from_json(content: dict[str, Any], sid: str) -> JournalEntry:
-    """The entry in *content*; raises one of several errors where it is none."""
+    """The entry in *content*; raises one of several errors if it is not an entry."""
     fields = FIELDS[sid[:2]]
     original: dict[str, str | bool] = {}
     for name, value in content["original"].items():
@@ -343,6 +342,6 @@ def _user() -> str:
 
 
 def _when(at: datetime, now: datetime) -> str:
-    """*at* by this computer's clock: the time, and the day where it is not today."""
+    """*at* by this computer's clock: the time, and the day if it is not today."""
     here = at.astimezone()
     return f"{here:%H:%M}" if here.date() == now.astimezone().date() else f"{here:%Y-%m-%d %H:%M}"

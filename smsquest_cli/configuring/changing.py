@@ -21,7 +21,7 @@ MOVING: Final = ("sms_url", "sms_application_sid", "inbound_request_url")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """The webhook that a number is to have; an empty URL for none, None leaves a field alone."""
+    """The webhook to give a number; an empty URL means none, None leaves a field alone."""
 
     url: str
     method: str = "POST"
@@ -33,9 +33,9 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What would be changed of a number, or of its Messaging Service; *concern* is to be confirmed.
+    """A change to a number or to its Messaging Service; the user must confirm its *concern*.
 
-    *before* and *after* hold the same fields; ``former`` is what the journal holds already.
+    *before* and *after* hold the same fields; ``former`` is the journal's entry so far.
     """
 
     number: str
@@ -63,9 +63,9 @@ class Change:
 
 
 def plan(gateway: TwilioGateway, journal: Journal, route: Route, wanted: Wanted) -> Change:
-    """What has to be changed so that what comes in for *route* goes where it is *wanted*.
+    """The change that makes the messages for *route* go where they are *wanted*.
 
-    Raises `NumberError`: N4, N5 and N11 where the number cannot be used so, M4 where a run has it.
+    Raises `NumberError`: N4, N5 and N11 if the number cannot be used so, M4 if a run has it.
     """
     if obstacle := route.obstacle(via_service=wanted.via_service):
         raise obstacle
@@ -95,8 +95,8 @@ def plan(gateway: TwilioGateway, journal: Journal, route: Route, wanted: Wanted)
 def apply(gateway: TwilioGateway, journal: Journal, change: Change) -> None:
     """Make *change* and read it back; ``--restore`` can undo it.
 
-    Raises `NumberError`: N16 where Twilio does not say so or somebody else was quicker, M4 where
-    another run was; and what Twilio and the journal raise.
+    Raises `NumberError`: N16 if Twilio does not confirm it or somebody else was quicker, M4 if
+    another run was; and whatever Twilio and the journal raise.
     """
     resource = Resource(gateway, change.sid, change.number)
     url = str(change.after[URL_FIELDS[change.sid[:2]]])
@@ -136,7 +136,7 @@ def _fields(route: Route, wanted: Wanted) -> dict[str, str | bool]:
 
 
 def _entry(gateway: TwilioGateway, journal: Journal, change: Change) -> JournalEntry:
-    """What the journal is to say: the original of a former run wins over what that left."""
+    """The entry for the journal: an original that a former run saved wins over what it left."""
     original = {name: change.before[name] for name in change.changed}
     url_field = URL_FIELDS[change.sid[:2]]
     original[url_field] = change.before[url_field]
@@ -151,11 +151,11 @@ def _entry(gateway: TwilioGateway, journal: Journal, change: Change) -> JournalE
 
 
 def _settle(journal: Journal, entry: JournalEntry, change: Change) -> None:
-    """The change is made: what is to be undone one day, and by whom."""
+    """The change is made: keep in the journal only what ``--restore`` needs."""
     if all(change.after[name] == value for name, value in entry.original.items()):
         journal.clear(entry)  # it is as it was before us
         return
-    done = replace(entry, kept=True, process=None)  # nobody is there to put it back
+    done = replace(entry, kept=True, process=None)  # no run will put it back
     journal.write(done, replacing=entry)
     if not change.temporary:
         journal.archive(done, SET)

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """A number as it is listed: its route, the run at its URL, what the journal says of it."""
+    """A number as it is listed: its route, the run at its URL, what the journal says about it."""
 
     route: Route
     run: Run | None = None
     entry: JournalEntry | None = None
-    left_behind: bool = False  # the run of the entry is gone, and it still calls that run
+    left_behind: bool = False  # the entry's run is gone, but the number still calls it
 
     @property
     def is_free(self) -> bool:
@@ -38,7 +38,7 @@ class Listed:
 
     @property
     def webhook(self) -> str:
-        """What is called now, in words."""
+        """What Twilio calls now, in words."""
         route = self.route
         if not route.number.sms:
             return "cannot receive SMS"
@@ -78,7 +78,7 @@ class Listed:
         return words.get(route.owner.kind, route.owner.words)
 
     def notes(self, *, at: datetime) -> list[Problem]:
-        """What the columns do not say: where nobody could look, and that a Region is meant."""
+        """What the columns do not say: where we could not look, and that a Region is meant."""
         return [note for note in self.route.notes(at=at) if note.id not in ("N6", "N17")]
 
     def to_json(self) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def listed(
     journal: Journal,
     running: Sequence[Run],
 ) -> list[Listed]:
-    """*numbers* as they are now, those first that nobody else uses."""
+    """*numbers* as they are now; those that nobody else uses come first."""
     runs = {run.ready.webhook_url: run for run in running}
     found = [_listed(route, journal, runs) for route in routes_of(gateway, numbers)]
     return sorted(

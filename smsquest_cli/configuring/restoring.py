@@ -56,11 +56,11 @@ class Outcome:
 def waiting(
     journal: Journal, number: str | None, *, every: bool, login: RestCredentials | None
 ) -> list[JournalEntry]:
-    """The entries to put back: of *number*, the only one there is, or with *every* all.
+    """The entries to put back: that of *number*, the only one there is, or all with *every*.
 
-    What runs have left comes first; where they have left nothing, a change made on purpose can be
-    undone, if it was made with the account of *login*. Raises `NumberError`: M7 where several wait
-    and none is named, M4 where what is meant is in use by a run.
+    What runs have left comes first; if they have left nothing, a change made on purpose can be
+    undone, if it was made with the account of *login*. Raises `NumberError`: M7 if several wait
+    and none is named, M4 if a run uses the one that is meant.
     """
     held = journal.entries()
     left = [entry for entry in held if not journal.is_live(entry)]
@@ -87,7 +87,7 @@ def put_back(
     *,
     tell: Callable[[Event], object],
 ) -> Iterator[Outcome]:
-    """Put back each of *entries*; one that fails stops none of the others.
+    """Put back each of *entries*; if one fails, the others are still put back.
 
     *connect* gives Twilio's API, or raises `SmsquestError`.
     """

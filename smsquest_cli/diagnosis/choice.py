@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Pick = Callable[[Sequence[PhoneNumber]], PhoneNumber]
 
 MOST_LISTED: Final = 8
-NATIONAL: Final = 7  # so many last digits tell a number from the others of an account
+NATIONAL: Final = 7  # this many last digits are enough to find a number in an account
 
 
 def choose_number(
@@ -30,7 +30,7 @@ def choose_number(
 ) -> PhoneNumber:
     """The number of the account that *wanted* names, or the only one that can do SMS.
 
-    Where there are several and none is named, *pick* is given them, the free ones first. Raises
+    If there are several and none is named, *pick* chooses among them, the free ones first. Raises
     `NumberError`: N1 several, to be chosen by *option*, N2 not on the account, N3 none at all, N11
     no SMS.
     """
@@ -55,7 +55,7 @@ def choose_number(
 
 
 def by_usefulness(numbers: Sequence[PhoneNumber]) -> list[PhoneNumber]:
-    """*numbers* with those first that nobody else uses."""
+    """*numbers*, with those that nobody else uses first."""
     return sorted(
         numbers,
         key=lambda number: (

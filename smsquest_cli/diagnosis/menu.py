@@ -1,4 +1,4 @@
-"""Asking which number is meant, where there is a terminal to ask on."""
+"""Asking which number is meant, if there is a terminal to ask on."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 def menu() -> Pick | None:
-    """What asks the user for one of several numbers; None where nobody can be asked."""
+    """The function that lets the user pick one of several numbers; None if nobody can be asked."""
     return _pick if console.can_ask() else None
 
 
 def _pick(numbers: Sequence[PhoneNumber]) -> PhoneNumber:
-    """The number that the user picks; raises `NumberError` (N1) where that is none."""
+    """The number that the user picks; raises `NumberError` (N1) if the user picks none."""
     width = max(len(number.name) for number in numbers)
     choices = [
         f"{number.phone_number}  {number.name:<{width}}  {_fate(number)}" for number in numbers
@@ -36,7 +36,7 @@ def _pick(numbers: Sequence[PhoneNumber]) -> PhoneNumber:
 
 
 def _fate(number: PhoneNumber) -> str:
-    """Whether somebody uses *number*, as far as it says so itself."""
+    """Whether somebody uses *number*, judged by its own settings alone."""
     if number.sms_application_sid:
         return "in use: a TwiML app"
     owner = owner_of(number.sms_url)

@@ -33,7 +33,7 @@ HOME_REGION: Final = "us1"
 class Route:
     """Where the messages of a number go.
 
-    ``service`` is the Messaging Service that it is in, if that answers in its place; a service
+    ``service`` is the Messaging Service of the number, if that answers in its place; a service
     that defers to the number's own webhook changes nothing.
     """
 
@@ -42,7 +42,7 @@ class Route:
     application: Application | None = None
     address: ConversationsAddress | None = None
     region: str | None = None
-    unknown: tuple[SmsquestError, ...] = ()  # places where we were not allowed to look
+    unknown: tuple[SmsquestError, ...] = ()  # refusals to let us look into some places
 
     @property
     def answers(self) -> str:
@@ -56,7 +56,7 @@ class Route:
 
     @property
     def url(self) -> str:
-        """The URL that is called, empty where none is; what pointing the route would replace."""
+        """The URL that is called, empty if there is none; pointing the route would replace it."""
         if self.service is not None:
             return self.service.inbound_request_url
         return self.application.sms_url if self.application else self.number.sms_url
@@ -75,12 +75,12 @@ class Route:
 
     @property
     def is_free(self) -> bool:
-        """Whether it can be pointed without anybody missing anything."""
+        """Whether it can be pointed here without anybody missing messages."""
         return self.owner.is_free and self.service is None and self.application is None
 
     @property
     def changed(self) -> datetime | None:
-        """When what holds the URL was last changed."""
+        """When the resource that holds the URL was last changed."""
         return self.service.date_updated if self.service else self.number.date_updated
 
     def obstacle(self, *, via_service: bool) -> NumberError | None:
@@ -95,7 +95,7 @@ class Route:
         )
 
     def notes(self, *, at: datetime) -> tuple[Problem, ...]:
-        """What should be known before the number is pointed here, and stops nobody."""
+        """What the user should know before the number is pointed here; none of it prevents that."""
         found = [Problem.told_by(error, at=at) for error in self.unknown]
         if self.region not in (None, HOME_REGION):
             found.append(Problem.of("N12", at=at, region=self.region))
@@ -117,7 +117,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Concern:
-    """Something of value that would be replaced: the *question* to ask, the *error* if not."""
+    """Something of value that would be replaced: the *question*, the *error* if it is not asked."""
 
     question: str
     error: NumberError
@@ -131,10 +131,10 @@ def concern_about(
     for_good: bool = False,
     now: datetime | None = None,
 ) -> Concern | None:
-    """What must be confirmed before *route* is pointed somewhere else; None where nothing is.
+    """What must be confirmed before *route* is pointed somewhere else; None if nothing must.
 
-    *ours* are URLs of runs of ours that are gone; *others* the further numbers of the Messaging
-    Service that would come along. *for_good* means that nobody will put it back.
+    *ours* are URLs of runs of ours that are gone; *others* are the further numbers of the Messaging
+    Service, which would come along. *for_good* means that nobody will put it back.
     """
     number, url, owner = route.number.phone_number, route.url, route.owner
     until = "" if for_good else " until you stop"
@@ -171,7 +171,7 @@ def route_of(gateway: TwilioGateway, number: PhoneNumber) -> Route:
 
 
 def routes_of(gateway: TwilioGateway, numbers: Sequence[PhoneNumber]) -> list[Route]:
-    """Who answers each of *numbers*, with fewer questions than one by one."""
+    """Who answers each of *numbers*, with fewer requests than asking one by one."""
     looks = _Looks()
     services = looks.at(gateway.memberships) or {}
     addresses = looks.at(gateway.conversations_addresses) or {}
@@ -182,7 +182,7 @@ def routes_of(gateway: TwilioGateway, numbers: Sequence[PhoneNumber]) -> list[Ro
 
 
 def brought_along(gateway: TwilioGateway, route: Route) -> list[str]:
-    """The further numbers that a change of the Messaging Service of *route* concerns."""
+    """The further numbers that a change to the Messaging Service of *route* affects."""
     if route.service is None:
         return []
     numbers = gateway.numbers_in(route.service.sid)
@@ -190,18 +190,18 @@ def brought_along(gateway: TwilioGateway, route: Route) -> list[str]:
 
 
 def named_service(service: Service) -> str:
-    """A Messaging Service as it is called in a line: its name and its SID."""
+    """A Messaging Service as our lines name it: its name and its SID."""
     return f'"{service.friendly_name}" ({masked(service.sid)})'
 
 
 class _Looks:
-    """Looks into places that a Restricted key may be kept out of, and remembers which."""
+    """Looks into places that a Restricted key may not see, and remembers the refusals."""
 
     def __init__(self) -> None:
         self.failed: list[SmsquestError] = []
 
     def at(self, look: Callable[[], T]) -> T | None:
-        """What *look* finds; None where it may not."""
+        """What *look* finds; None if Twilio does not let us look."""
         try:
             return look()
         except (CredentialsError, RefusedRequestError) as err:
@@ -222,7 +222,7 @@ def _route(
     if sid := number.sms_application_sid:
         from smsquest_cli.twilio_api import Application
 
-        # One that is gone, or hidden from us, still keeps the number's own URL from being called.
+        # An app that is gone, or hidden from us, still keeps Twilio from calling the number's URL.
         application = looks.at(lambda: gateway.application(sid)) or Application(sid=sid)
     return Route(
         number=number,
@@ -242,7 +242,7 @@ def _concern(id_: str, fate: str, asked: str, **values: str) -> Concern:
 
 
 def _age(changed: datetime | None, now: datetime | None) -> str:
-    """How long ago it was changed, where that is not long."""
+    """How long ago it was changed; empty if that is long ago, or unknown."""
     if changed is None:
         return ""
     age = (now or datetime.now(UTC)) - changed

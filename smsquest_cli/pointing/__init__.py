@@ -1,6 +1,6 @@
 """Pointing a number here, and putting it back: whatever happens, one of two things holds.
 
-Either the number is as it was, or what it was is in the journal on disk. The order makes it so:
+Either the number is as it was, or the journal on disk says what it was. The order makes it so:
 journal, change, read back; on the way out compare, restore, read back, clear the journal.
 """
 
@@ -34,11 +34,11 @@ def pointed_at(
     handling: Handling | None = None,
     keep: bool = False,
 ) -> Iterator[Pointing]:
-    """Have the number of *route* (or the service that answers for it) call *url* meanwhile.
+    """Have the number of *route* (or the service that answers for it) call *url* during the block.
 
-    What was there is put back on the way out, unless somebody else has changed it; with *keep* it
-    is left, and stays in the journal. Raises `NumberError` (M4, N16), `LocalError` (L4) and
-    Twilio's refusals, and `NotRestoredError` (M1) on the way out.
+    The original is put back on the way out, unless somebody else has changed the number; with
+    *keep* our URL stays, and so does the entry in the journal. Raises `NumberError` (M4, N16),
+    `LocalError` (L4) and Twilio's refusals, and `NotRestoredError` (M1) on the way out.
     """
     pointing = Pointing(gateway, journal, handling or Handling())
     try:
@@ -62,7 +62,7 @@ def restore(
     journal: Journal,
     handling: Handling | None = None,
 ) -> bool | None:
-    """Put back what *entry* tells of: True if that was done, None if it is somebody else's now.
+    """Put back the original of *entry*: True if done, None if the number is somebody else's now.
 
     Raises `NumberError` (M4) while the run that made it is still there, and `NotRestoredError`.
     """

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def target(route: Route) -> tuple[str, Fields]:
-    """What is to be changed for *route*, and what it held when it was looked at."""
+    """The SID of what must be changed for *route*, and what it held when it was looked at."""
     if route.service is not None:
         return route.service.sid, {"inbound_request_url": route.service.inbound_request_url}
     number = route.number
@@ -35,13 +35,13 @@ def changes(sid: str, url: str, current: Fields) -> dict[str, str | bool]:
 
 
 def merged(fresh: Fields, stale: Fields) -> dict[str, str | bool]:
-    """The original to put back where a run was killed: its own, but for what was set since."""
+    """The original to put back after a killed run: what that saved, except an app set since."""
     since = fresh.get("sms_application_sid")
     return {**fresh, **stale} | ({"sms_application_sid": since} if since else {})
 
 
 def wanted_back(entry: JournalEntry, current: Fields) -> dict[str, str | bool]:
-    """The fields to put back: the original ones, but for what somebody has set over them."""
+    """The fields to put back: the original ones, except those that somebody has set since."""
     set_since = {
         name
         for name in ("sms_application_sid", "use_inbound_webhook_on_number")

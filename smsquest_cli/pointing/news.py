@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class News:
-    """Events that are kept until `tell`: putting a number back must not fail for a full disk."""
+    """Events that are kept until `tell`: a full disk must not keep a number from being put back."""
 
     def __init__(self, tell: Callable[[Event], object], now: Callable[[], datetime]) -> None:
         self._tell = tell
@@ -46,7 +46,7 @@ class News:
         )
 
     def left(self, entry: JournalEntry, url: str) -> None:
-        """M6: it is not put back, because it calls *url* now, which somebody else has set."""
+        """M6: the number is not put back: it calls *url* now, which somebody else has set."""
         original = described(entry.original_url)
         self.problem("M6", number=entry.number, url=described(url), original=original)
         self.happened("left", entry, url)
@@ -59,7 +59,7 @@ class News:
         )
 
     def locked_out(self, entry: JournalEntry) -> None:
-        """C13: Twilio takes our credentials no longer."""
+        """C13: Twilio no longer accepts our credentials."""
         time = f"{self._now().astimezone():%H:%M}"
         self.problem("C13", time=time, number=entry.number)
 

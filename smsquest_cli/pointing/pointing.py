@@ -38,7 +38,7 @@ T = TypeVar("T")
 NOT_FOUND: Final = 20404
 FALLBACK_WITHOUT_URL: Final = 21406
 PATIENCE: Final = 10.0  # seconds for which putting back is tried
-TRANSIENT: Final = ("W2", "W3", "N16")  # what may be otherwise in a moment
+TRANSIENT: Final = ("W2", "W3", "N16")  # problems that may be gone in a moment
 CLAIMS: Final = 5  # tries to get at a journal entry while others change it
 
 
@@ -64,7 +64,7 @@ class Handling:
 class Pointing:
     """A number, or the Messaging Service that answers for it, that was made to call us.
 
-    ``restored`` is True once it was put back and read back, False where that failed, None while
+    ``restored`` is True once it was put back and read back, False if that failed, None while
     there is nothing to put back or it is somebody else's. All methods may be called by any thread.
     """
 
@@ -75,7 +75,7 @@ class Pointing:
         self._journal = journal
         self._handling = handling
         self._entry: JournalEntry | None = None
-        self._unsure = False  # whether a change that was not confirmed may still come
+        self._unsure = False  # whether an unconfirmed change may still take effect
         self._covered = False
         self._locked_out = False
         self._news = News(handling.tell, handling.now)
@@ -83,13 +83,13 @@ class Pointing:
 
     @property
     def original_url(self) -> str:
-        """What was called before, and will be again."""
+        """The URL that was called before, and will be again."""
         return self._held.original_url
 
     def point(self, route: Route, url: str, *, owner: int | None = None) -> None:
         """Have the number call *url*, on behalf of the process *owner* (this one).
 
-        Raises as `pointed_at`; then `put_back` is to be called.
+        Raises as `pointed_at` does; then `put_back` must be called.
         """
         with self._changing:
             self._change(self._claim(route, url, owner))
@@ -99,7 +99,7 @@ class Pointing:
     def repoint(self, url: str) -> None:
         """The tunnel has another address: have the number call *url*; the original stays.
 
-        Raises Twilio's refusals; it may be called again then.
+        Raises Twilio's refusals; then it may be called again.
         """
         with self._changing:
             self.check()
@@ -113,9 +113,9 @@ class Pointing:
             self._news.tell()
 
     def check(self) -> bool:
-        """Whether it still calls us. Where somebody changed it that is told, and it is theirs.
+        """Whether it still calls us; a change by somebody else is reported, and then it is theirs.
 
-        True also where Twilio cannot be asked just now; that it does not let us is told.
+        Also True if Twilio cannot be asked just now; a refusal of our credentials is reported.
         """
         with self._changing:
             if self.taken_over or self.restored is not None:  # what we put back is no news
@@ -159,14 +159,14 @@ class Pointing:
         self._write_journal(self._journal.taken_over(entry))
 
     def give_back(self, entry: JournalEntry) -> None:
-        """Leave *entry* as it was taken over: the run that left it is the one to be named."""
+        """Leave *entry* as it was before `take_over`: notes must name the run that left it."""
         with suppress(SmsquestError):
             self._write_journal(entry)
 
     def put_back(self) -> None:
-        """Put back what was there, if it still calls us, and read it back; then forget it.
+        """Put back the original, if the number still calls us, and read it back; then forget it.
 
-        Raises `NotRestoredError` (M1) where that cannot be done in time: the journal stays.
+        Raises `NotRestoredError` (M1) if that cannot be done in time: the journal stays.
         """
         if self._entry is None or self.taken_over:
             self._news.tell()
@@ -186,7 +186,7 @@ class Pointing:
     # Putting back
 
     def _patiently(self) -> str:
-        """What became of the attempts to put it back, for as long as there is patience."""
+        """Try to put it back for as long as there is patience; returns what `_try_back` does."""
         deadline = time.monotonic() + self._handling.patience
         last: SmsquestError | None = None
         while True:
@@ -233,8 +233,8 @@ class Pointing:
     def _in_time(self, work: Callable[[], T], deadline: float, last: SmsquestError | None) -> T:
         """The result of *work*, done in a thread of its own: a request to Twilio may hang.
 
-        Whoever gives up, or has waited until the *deadline*, goes on without it; the reason is
-        then that of the *last* time.
+        At the *deadline*, or when somebody gives up, it is left alone, and *last* is raised: the
+        error of the attempt before.
         """
         done = threading.Event()
         results: list[T] = []
@@ -332,7 +332,7 @@ class Pointing:
         self._unsure = False
 
     def _is_covered(self, current: Fields) -> bool:
-        """Whether somebody has put something before the URL that is still ours; told once."""
+        """Whether something else answers before our URL, which is still set; reported once."""
         by = str(current.get("sms_application_sid", ""))
         what = f"is answered by TwiML app {masked(by)} now" if by else ""
         if current.get("use_inbound_webhook_on_number"):

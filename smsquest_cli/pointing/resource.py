@@ -45,7 +45,7 @@ class Resource:
             self.gateway.set_service(self.sid, changes)
 
     def confirm(self, wanted: Fields, url: str) -> None:
-        """Raise `NumberError` (N16) unless Twilio says that it holds what was *wanted*: *url*."""
+        """Raise `NumberError` (N16) unless Twilio confirms what was *wanted*, *url* among it."""
         for _ in range(READS):
             found = self.read()
             if holds(found, wanted):
@@ -54,7 +54,7 @@ class Resource:
         raise self.unconfirmed(url, found)
 
     def unconfirmed(self, url: str, found: Fields) -> NumberError:
-        """N16: it was to call *url*, and *found* is what it holds."""
+        """N16: it should call *url*, but it holds *found*."""
         there = described(str(found[URL_FIELDS[self.sid[:2]]]))
         return NumberError("N16", number=self.number, url=described(url), found=there)
 
