@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LISTING: Final = "the list"  # the one question that answers for many messages
-MANY: Final = 5  # from so many due questions on, the list is asked in their place
+MANY: Final = 5  # if more questions than this are due, the list is asked instead
 CALMER: Final = 1.5  # each answer without news makes the next question later by this factor
 LONGEST_WAIT: Final = 60.0
 
@@ -31,7 +31,7 @@ class Agenda:
     """Which question comes next: often while there is news, ever more rarely while there is none.
 
     A question that is settled is not asked again, and after a failure nothing is asked for a
-    while that doubles with each further one.
+    while that doubles with each further failure.
     """
 
     def __init__(self, *, interval: float, now: float, listing: bool) -> None:
@@ -65,7 +65,7 @@ class Agenda:
             asked.due = now + asked.delay
 
     def failed(self, *, now: float) -> float:
-        """Twilio was busy or not reachable; the seconds for which nothing is asked now."""
+        """Twilio was busy or not reachable; returns the seconds for which nothing is asked now."""
         self._failures += 1
         pause = min(self._interval * 2.0 ** min(self._failures, 10), self._longest)
         self._resume = now + pause
@@ -83,7 +83,7 @@ class Agenda:
         return min(due, key=lambda name: self._questions[name].due, default=None)
 
     def wait(self, now: float) -> float | None:
-        """The seconds until there may be a question to ask, or None where there is none at all."""
+        """The seconds until there may be a question to ask, or None if there is none at all."""
         times = [question.due for question in self._questions.values()]
         if self._listing is not None:
             times.append(self._listing.due)
@@ -100,11 +100,11 @@ class Inquiry(Generic[T]):
         self._worker: threading.Thread | None = None
 
     def ask(self, question: str, call: Callable[[], T]) -> None:
-        """Have *call* made; not while another one is pending."""
+        """Have *call* made; must not be called while another one is pending."""
         assert not self.pending
         self.pending = True
         self._calls.put((question, call))
-        if self._worker is None:  # a daemon: who leaves does not wait for a slow answer
+        if self._worker is None:  # a daemon: leaving does not wait for a slow answer
             self._worker = threading.Thread(target=self._work, name="inquiry", daemon=True)
             self._worker.start()
 

@@ -1,4 +1,4 @@
-"""What became of each message: what callbacks and Twilio's API told, joined into one state."""
+"""What became of each message: the news from callbacks and Twilio's API, joined into one state."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from smsquest_cli.events import Event, OutgoingMessage
 
-KEEP: Final = 50_000  # messages that are final and older than so many others are forgotten
+KEEP: Final = 50_000  # beyond this number, the oldest final messages are forgotten
 
 CALLBACK: Final = "callback"
 POLL: Final = "poll"
@@ -38,9 +38,9 @@ class _Message:
 
 
 class Deliveries:
-    """The messages of which events told, in the order in which they became known.
+    """The messages that events told about, in the order in which they became known.
 
-    The order of the events of one message does not matter for what it counts as in the end.
+    A message ends up in the same state whatever the order of its events.
     """
 
     def __init__(self, *, keep: int = KEEP) -> None:
@@ -59,7 +59,7 @@ class Deliveries:
         return len(self._messages)
 
     def apply(self, event: Event) -> str | None:
-        """Take in *event*; the SID of the message of which it told something new, or None."""
+        """Take in *event*; returns the SID of the message that it has news about, or None."""
         if isinstance(event, Reply):
             self._replies[event.in_reply_to] = event.messages
             if len(self._replies) > self._keep:
@@ -76,7 +76,7 @@ class Deliveries:
         return None if self._telling(message) == before else event.sid
 
     def state(self, sid: str, *, at: datetime) -> MessageState:
-        """All that is known at *at* of the message *sid*, which is one of these."""
+        """All that is known at *at* about the message *sid*, which must be one of these."""
         message = self._messages[sid]
         delivery = message.delivery
         status = delivery.current or "unknown"
@@ -109,7 +109,7 @@ class Deliveries:
         return replies[0].body if len(replies) == 1 else None
 
     def _telling(self, message: _Message) -> tuple[object, ...]:
-        """What a reader would see change."""
+        """The parts of *message* that a reader would see change."""
         delivery = message.delivery
         return (
             delivery.current,

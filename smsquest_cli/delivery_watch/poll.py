@@ -32,7 +32,7 @@ OUTAGE: Final = ("W2", "W3")  # Twilio is not reachable, or busy: ask again late
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Which messages: those of *sids*, else what is sent since then, by one number or by all."""
+    """Which messages: those of *sids*, else those sent after *since*, with *number* or any."""
 
     since: datetime
     sids: frozenset[str] = frozenset()
@@ -48,17 +48,17 @@ class Selection:
 
 
 class DeliveryPoll:
-    """Twilio as a source of news about the messages of *selection*; asks about nothing final.
+    """Twilio as a source of news about the messages of *selection*; final ones are left alone.
 
-    Raises nothing but what ends it: `SmsquestError`, once Twilio has refused for good. An outage is
-    kept in ``outage`` until Twilio answers again.
+    Raises `SmsquestError` only once Twilio has refused for good: that ends it. An outage is kept in
+    ``outage`` until Twilio answers again.
     """
 
     def __init__(
         self, twilio: TwilioGateway, selection: Selection, *, interval: float = 5.0
     ) -> None:
         self.outage: SmsquestError | None = None
-        self.has_listed = bool(selection.sids)  # else there may be messages that nobody told of
+        self.has_listed = bool(selection.sids)  # else there may be some that nobody told us about
         self._twilio = twilio
         self._selection = selection
         self._interval = interval
@@ -77,7 +77,7 @@ class DeliveryPoll:
             self._agenda.expect(state.sid, at=time.monotonic() + wait)
 
     def all_now(self, pending: Sequence[str]) -> Iterator[SentMessage]:
-        """What Twilio tells at once: of the list, and of those *pending* that are not on it."""
+        """Ask Twilio right now: for the list, and for those of *pending* that are not on it."""
         listed = set()
         if not self._selection.sids:
             for message in self._ask(LISTING):
@@ -88,7 +88,7 @@ class DeliveryPoll:
                 yield from self._ask(sid)
 
     def answer(self) -> Sequence[SentMessage]:
-        """What Twilio has answered meanwhile; say of each message that it was `told`."""
+        """The messages that Twilio has answered with; the caller must pass each on to `told`."""
         messages: Sequence[SentMessage] = ()
         try:
             if (answer := self._inquiry.answer()) is not None:
@@ -96,7 +96,7 @@ class DeliveryPoll:
                 self.outage = None
                 self.has_listed |= question == LISTING
                 self._agenda.answered(question, news=False, now=time.monotonic())
-                if not messages:  # deleted since, or of another account
+                if not messages:  # deleted since, or from another account
                     self._agenda.settle(question)
         except (TwilioRefusedError, CredentialsError) as err:
             if err.id not in OUTAGE:
@@ -112,7 +112,7 @@ class DeliveryPoll:
             self._inquiry.ask(due, lambda: self._ask(due))
 
     def told(self, state: MessageState, *, news: bool) -> None:
-        """Twilio told *state*, and whether that was news."""
+        """Twilio told us *state*; *news* says whether that was new."""
         moment = time.monotonic()
         self._agenda.answered(state.sid, news=news, now=moment)
         if state.final:
@@ -136,7 +136,7 @@ class DeliveryPoll:
 
 
 class KnownMessages:
-    """The messages that the event log knows, and where it knows none, those of Twilio."""
+    """The messages that the event log knows, or if it knows none, those that Twilio knows."""
 
     def __init__(
         self, log: EventLog | None, twilio: TwilioGateway | None, *, since: datetime
@@ -146,7 +146,7 @@ class KnownMessages:
         self._since = since
 
     def sids(self, prefix: str) -> list[str]:
-        """The SIDs that begin with *prefix*; of Twilio's, those made lately, or the very SID."""
+        """The SIDs that begin with *prefix*; Twilio's only if recent, or given as a whole."""
         found = self._log.sids(prefix) if self._log else []
         if found or self._twilio is None:
             return found
@@ -157,7 +157,7 @@ class KnownMessages:
 
 
 def message_or_none(twilio: TwilioGateway, sid: str) -> SentMessage | None:
-    """The message *sid*, or None where the account has none."""
+    """The message *sid*, or None if the account has no such message."""
     from smsquest_cli.twilio_api import RefusedRequestError
 
     try:
@@ -171,10 +171,10 @@ def message_or_none(twilio: TwilioGateway, sid: str) -> SentMessage | None:
 def state_of(
     message: SentMessage, *, at: datetime, known_since: datetime | None = None
 ) -> MessageState:
-    """What Twilio's API tells of *message* at the time *at*.
+    """The state of *message* as Twilio's API tells it at the time *at*.
 
-    *known_since* is when the newest that we know of it was. Of a message that is not known before,
-    Twilio's dates tell when it was created and sent.
+    *known_since* is the time of its newest status that we know. For a message that we did not know,
+    Twilio's dates say when it was created and sent.
     """
     steps = []
     updated = min(message.updated or at, at)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 Until = Literal["final", "sent", "delivered"]
 
-TYPES: Final = ("inbound", "reply", "status", "message")  # of the log, what tells of messages
+TYPES: Final = ("inbound", "reply", "status", "message")  # the records that tell about messages
 STUCK_AFTER: Final = timedelta(minutes=5)
 IDLE_SECONDS: Final = 30.0
 BEEN_SENT: Final = frozenset({"sent", "partially_delivered", *SUCCESS})
@@ -62,8 +62,8 @@ class DeliveryWatch:
         self._status_url = status_url
         self._now = now
         self._deliveries = Deliveries()
-        self._states: dict[str, MessageState] = {}  # of the messages that are wanted
-        self._recorded: set[str] = set()  # the messages of which the log tells
+        self._states: dict[str, MessageState] = {}  # of the selected messages
+        self._recorded: set[str] = set()  # the messages that the log knows
         self._noted: set[str] = set()
         self._cursor = 0
 
@@ -80,9 +80,9 @@ class DeliveryWatch:
         self._show([*states, *notes])
 
     def follow(self, *, until: Until | None = None, timeout: float | None = None) -> None:
-        """Show every change until *until* holds of all messages, or for *timeout* seconds.
+        """Show every change until *until* holds for all messages, or for *timeout* seconds.
 
-        Raises `ExpectationError` where *until* is given: E3 when all messages have come to an end
+        Raises `ExpectationError` if *until* is given: E3 when all messages have come to an end
         and one has failed, E1 when the time is up.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -107,7 +107,7 @@ class DeliveryWatch:
         self._view.show(news)
 
     def _update(self, sids: Iterable[str]) -> list[MessageState]:
-        """The states of those of *sids* that are wanted, which have changed."""
+        """The states of the changed *sids*, but only of those that are selected."""
         at = self._now()
         known = [sid for sid in sids if sid in self._deliveries]
         states = {sid: self._deliveries.state(sid, at=at) for sid in known}
@@ -128,7 +128,7 @@ class DeliveryWatch:
         return known + [sid for sid in self._selection.sids if sid not in self._states]
 
     def _notes(self, states: Iterable[MessageState]) -> Iterator[Problem]:
-        """What the statuses of *states* do not say by themselves; each once."""
+        """Notes on what the statuses of *states* do not say by themselves; each once."""
         at = self._now()
         for state in states:
             stuck = at - state.history[-1].ts
@@ -164,7 +164,7 @@ class DeliveryWatch:
     # The event log
 
     def _read_past(self) -> list[str]:
-        """The messages of which the log tells, of those that are wanted."""
+        """Read what the log holds about the selected messages; returns the SIDs it told about."""
         if self._log is None:
             return []
         self._cursor = self._log.head()
@@ -175,9 +175,9 @@ class DeliveryWatch:
         cursor = self._cursor
         at = self._now()
         heard = [self._deliveries.state(sid, at=at).in_reply_to for sid in changed]
-        if heard := [sid for sid in heard if sid]:  # the texts of replies stand with these
+        if heard := [sid for sid in heard if sid]:  # these hold the texts of the replies
             self._read(0, sids=heard)
-            self._cursor = cursor  # what has come since then of the others is still to be read
+            self._cursor = cursor  # later news about the others must still be read
         return changed
 
     def _read(
@@ -195,7 +195,7 @@ class DeliveryWatch:
         return changed
 
     def _wait(self, deadline: float | None) -> list[str]:
-        """The messages of which the log tells something new, after waiting for it."""
+        """Wait for news in the log; returns the SIDs of the messages that it is about."""
         waits = [IDLE_SECONDS]
         if deadline is not None:
             waits.append(deadline - time.monotonic())
@@ -213,7 +213,7 @@ class DeliveryWatch:
     # Twilio
 
     def _answers(self) -> list[str]:
-        """The messages of which Twilio has told something new meanwhile."""
+        """The SIDs of the messages that Twilio has told news about meanwhile."""
         if self._poll is None:
             return []
         try:
@@ -243,7 +243,7 @@ class DeliveryWatch:
         return changed
 
     def _complain(self, err: SmsquestError) -> None:
-        """Say once that Twilio does not answer; where it is the only source, that is the end."""
+        """Say once that Twilio does not answer; raises a refusal if Twilio is the only source."""
         if self._log is None and self._poll is not None and self._poll.outage is None:
             raise err
         if self._first(err.id):
