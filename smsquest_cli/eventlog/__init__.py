@@ -1,8 +1,8 @@
 """The event log: everything that happened, in the order in which it was recorded.
 
 One writer path, many readers: whoever shows or waits reads with a cursor, in this process or in
-another. What was appended outlives the process, and what was synced a power cut. The default is a
-SQLite file (`sqlite_log`).
+another. What was appended survives the process, what was synced survives a power cut. The default
+is a SQLite file (`sqlite_log`).
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _SQLITE: Final = "sqlite:///"
 def open_log(
     location: str | Path, *, run: str, now: Callable[[], datetime] | None = None
 ) -> EventLog:
-    """The event log at *location*, for the run with the id *run*; made where there is none.
+    """The event log at *location*, for the run with the id *run*; made if there is none.
 
     *location* is a path or ``sqlite:///path`` (a fourth slash begins an absolute path). Raises
-    `UsageError` (U6) for another kind of URL and `LocalError` (L1, L3) where the file cannot be
+    `UsageError` (U6) for another kind of URL and `LocalError` (L1, L3) if the file cannot be
     used. A damaged file is set aside, and the log says so in its ``notes``.
     """
     from smsquest_cli.eventlog.sqlite_log import SqliteLog
@@ -39,7 +39,7 @@ def open_log(
 
 
 def log_file(location: str) -> Path:
-    """The file of the event log at *location*, from whatever folder; raises as `open_log`."""
+    """The absolute path of the event log at *location*; raises `UsageError` as `open_log` does."""
     scheme = _URL.match(location)
     path = location.removeprefix(_SQLITE) if scheme else location
     if path == location and scheme:

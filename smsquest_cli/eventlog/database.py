@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BUSY_SECONDS: Final = 5.0  # Twilio waits 15 s for an answer
-WAL_BYTES: Final = 16 << 20  # then it is written back, which some requests have to wait for
+WAL_BYTES: Final = 16 << 20  # from here on it is written back, and some requests wait for that
 KEEP_DAYS: Final = 30
 KEEP_BYTES: Final = 1 << 30
-KEEP_EVENTS: Final = 10_000  # which stay however old a wrong clock makes them
+KEEP_EVENTS: Final = 10_000  # these stay, however old a wrong clock makes them look
 PRUNE_AT_ONCE: Final = 5_000
-PRUNE_SECONDS: Final = 0.5  # a start is not to be kept waiting
-CHECK_BYTES: Final = 16 << 20  # up to here a whole check costs no time that anybody notices
+PRUNE_SECONDS: Final = 0.5  # pruning must not delay the start
+CHECK_BYTES: Final = 16 << 20  # up to here nobody notices the time of a whole check
 
 APPLICATION_ID: Final = 0x736D7371  # "smsq": a database of another program is left alone
 
@@ -51,7 +51,7 @@ MIGRATIONS: Final = (
         """,
         "CREATE INDEX events_sid ON events (sid) WHERE sid IS NOT NULL",
         "CREATE INDEX events_ts ON events (ts)",
-        # Of the types that a reader looks for among very many others.
+        # For types that a reader looks for among very many others.
         f"CREATE INDEX events_rare ON events (type) WHERE {RARE}",
         "CREATE INDEX events_sender ON events (sender) WHERE sender IS NOT NULL",
         "CREATE INDEX events_recipient ON events (recipient) WHERE recipient IS NOT NULL",
@@ -73,7 +73,7 @@ _REASONS: Final = {
 }
 
 
-# The oldest events beyond those that stay, and among these those older than a time.
+# The oldest events, except those that stay; and of these only the ones older than a given time.
 _SURPLUS: Final = (
     "SELECT position FROM events "
     "WHERE position <= (SELECT max(position) FROM events) - ? ORDER BY position LIMIT ?"
@@ -85,13 +85,13 @@ _OUTDATED: Final = (
 
 
 class DamagedError(sqlite3.DatabaseError):
-    """A check has found damage where SQLite itself had not yet met any."""
+    """A check has found damage that SQLite itself had not met yet."""
 
     sqlite_errorcode = sqlite3.SQLITE_CORRUPT
 
 
 def open_database(path: Path, *, at: datetime) -> tuple[sqlite3.Connection, dict[str, str] | None]:
-    """A connection to the database at *path*, ready to be written; and the values of L2, if any.
+    """A connection to the database at *path*, ready for writing; and the values of L2, if any.
 
     Old events are pruned on the way. Raises `LocalError`.
     """
@@ -119,8 +119,8 @@ def connect(path: Path) -> sqlite3.Connection:
         path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
     try:
-        # In WAL mode a commit outlives the process then; a power cut may take the newest, unless
-        # they are synced. The file is whole in any case.
+        # In WAL mode a commit then survives the process; a power cut may lose the newest commits
+        # unless they are synced. The file stays whole in any case.
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA temp_store = MEMORY")
     except sqlite3.Error:
@@ -131,7 +131,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 @contextmanager
 def errors_of(path: Path) -> Iterator[None]:
-    """Make errors of the database at *path* a `LocalError`."""
+    """Turn errors of the database at *path* into a `LocalError`."""
     try:
         yield
     except sqlite3.Error as err:
@@ -159,7 +159,7 @@ def transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Iter
 
 
 def _was_ours(path: Path) -> bool:
-    """Whether what cannot be read at *path* may be a log: by its first bytes or its name."""
+    """Whether the unreadable file at *path* may be a log: by its name or its first bytes."""
     if path.suffix in _SUFFIXES:
         return True
     with path.open("rb") as file:
@@ -167,7 +167,7 @@ def _was_ours(path: Path) -> bool:
 
 
 def _refuse_symlink(path: Path, part: Path) -> None:
-    """A link would have us write, with our rights, where somebody else points."""
+    """Refuse a link (L1): it would have us write, with our rights, where somebody else points."""
     try:
         mode = part.lstat().st_mode
     except FileNotFoundError:
@@ -179,7 +179,7 @@ def _refuse_symlink(path: Path, part: Path) -> None:
 
 
 def _make_private(path: Path) -> int:
-    """See to it that *path* is a file for this user only; its inode."""
+    """Make sure that *path* is a file for this user only; returns its inode."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT | NO_LINK, 0o600)
     try:
@@ -204,7 +204,7 @@ def _opened(path: Path, at: datetime) -> sqlite3.Connection:
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
-    """Switch to WAL; where several processes do so at once, SQLite does not wait by itself."""
+    """Switch to WAL; if several processes do so at once, SQLite does not wait by itself."""
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:
@@ -237,7 +237,7 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _look_over(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise what is wrong with the file now, not when the first message comes."""
+    """Raise now if something is wrong with the file, not when the first message comes."""
     if path.stat().st_size <= CHECK_BYTES:
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
@@ -246,7 +246,7 @@ def _look_over(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _prune(connection: sqlite3.Connection, at: datetime) -> None:
-    """Forget what is older than a month, and the oldest of what is more than the file may hold."""
+    """Delete events older than a month, and the oldest ones while the file holds too much."""
     oldest = since_epoch(at - timedelta(days=KEEP_DAYS))
     deadline = time.monotonic() + PRUNE_SECONDS
     while time.monotonic() < deadline:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """An event to record, with the raw request that brought it where there is one."""
+    """An event to record, with the raw request that brought it, if there is one."""
 
     event: Event
     request: Request | None = None
@@ -53,13 +53,13 @@ class EventLog(Protocol):
     def append(self, *entries: LogEntry) -> tuple[Event, ...]:
         """Record *entries* together and return their events as recorded.
 
-        They outlive this process from then on. A message or callback that is already known is
-        recorded as a ``duplicate``; a status is told what the message counted as before and counts
-        as now. Raises `LocalError`.
+        From then on they survive this process. A message or callback that is already known is
+        recorded as a ``duplicate``; a status also says what the message counted as before, and
+        what it counts as now. Raises `LocalError`.
         """
 
     def sync(self) -> None:
-        """Wait until all that is recorded by now would outlive a power cut too.
+        """Wait until all that is recorded by now would survive a power cut too.
 
         Raises `LocalError`.
         """
@@ -75,16 +75,16 @@ class EventLog(Protocol):
         since: datetime | None = None,
         number: str | None = None,
     ) -> Batch:
-        """Up to *limit* events after the position *after* to which all that is given applies.
+        """Up to *limit* events after the position *after* that meet every given condition.
 
-        An event belongs to the *sids* of the message it is about, and to both *numbers* of that
-        message. With fewer than *limit* events the cursor is at the end of the log.
+        An event meets *sids* by the message that it is about, and *number* by either number of
+        that message. With fewer than *limit* events the cursor is at the end of the log.
         """
 
     def wait(self, after: int, timeout: float, *, others: bool = True) -> bool:
-        """Wait up to *timeout* seconds until there is something after *after*; whether there is.
+        """Wait up to *timeout* seconds for something after *after*; returns whether there is.
 
-        What other processes record is looked for ten times a second, unless *others* is False.
+        News from other processes is looked for ten times a second, unless *others* is False.
         Raises the `LocalError` that keeps this process from recording, once it has met one.
         """
 

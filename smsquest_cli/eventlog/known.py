@@ -1,4 +1,4 @@
-"""What the log knows of a message, and what a further entry about it means in that light."""
+"""What the log knows about a message, and what a further entry about it means in that light."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Known:
-    """All that earlier entries tell of one message."""
+    """All that earlier entries tell about one message."""
 
-    received: bool = False  # its own webhook came, which a backfill is not
+    received: bool = False  # its own webhook came; a backfill does not count
     sender: str | None = None
     recipient: str | None = None
     in_reply_to: str | None = None
@@ -27,7 +27,7 @@ class Known:
     called_back: set[str] = field(default_factory=set)
 
     def take(self, event: Event) -> Event:
-        """Learn from *event*, and return it as it is to be recorded."""
+        """Learn from *event*, and return it as it should be recorded."""
         if isinstance(event, Inbound):
             return self._inbound(event)
         if isinstance(event, Status):

@@ -1,7 +1,7 @@
 """What a reader asks for, as SQL that a million rows do not slow down.
 
 Each query walks one index (or the table) in the order of the positions and stops at its limit;
-where several values are asked for, SQLite merges one such walk for each.
+if several values are asked for, SQLite merges one such walk for each.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
 HEAD: Final = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0)"
-# What tells of a message, oldest first.
+# The records that tell about a message, oldest first.
 HISTORY: Final = (
     "SELECT record FROM events INDEXED BY events_sid "
     "WHERE sid = ? AND type IN ('inbound', 'status', 'message') ORDER BY position"
 )
-# Twilio's own request of an inbound message is its first; of the callbacks the newest says most.
+# For an inbound message the first request is Twilio's own; of callbacks the newest says most.
 REQUEST: Final = (
     "SELECT request, body FROM events INDEXED BY events_sid "
     "WHERE sid = ? AND request IS NOT NULL "
@@ -40,7 +40,7 @@ _FIELDS: Final = "SELECT position, run, record, request IS NOT NULL FROM events"
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What an event must be to be read; None asks for nothing."""
+    """The conditions that an event must meet to be read; None means no condition."""
 
     types: Collection[str] | None = None
     run: str | None = None
@@ -50,7 +50,7 @@ class Filter:
 
     @property
     def fits_nothing(self) -> bool:
-        """Whether it asks for one of no types, or of no SIDs."""
+        """Whether no event can meet it, because the types or the SIDs are empty."""
         return any(some is not None and not some for some in (self.types, self.sids))
 
 
@@ -68,7 +68,7 @@ def select(wanted: Filter, after: int, limit: int) -> tuple[str, list[object]]:
 
 
 def _walks(wanted: Filter) -> Iterator[tuple[str, list[str], Sequence[object]]]:
-    """The walks that together meet all that is wanted: index, condition on it, its values."""
+    """The walks that together find all that is wanted: index, conditions on it, their values."""
     if wanted.sids is not None:
         yield "INDEXED BY events_sid", [f"sid IN ({_marks(wanted.sids)})"], [*wanted.sids]
     elif wanted.number is not None:
@@ -84,7 +84,7 @@ def _walks(wanted: Filter) -> Iterator[tuple[str, list[str], Sequence[object]]]:
 
 
 def _conditions(wanted: Filter) -> tuple[list[str], list[object]]:
-    """What the walk itself does not see to."""
+    """The conditions that the walk itself does not check, and their values."""
     terms: list[str] = []
     values: list[object] = []
     walk = next(_walks(wanted))[0]

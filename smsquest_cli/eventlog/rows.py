@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from smsquest_cli.events import Event
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-# ASCII only: a lone surrogate, which no database takes, is a mere escape then.
+# ASCII only: this way a lone surrogate, which no database takes, becomes an escape.
 _encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 COLUMNS: Final = "run, ts, type, sid, sender, recipient, record, request, body"
@@ -61,7 +61,7 @@ def row_of(
 
 
 def event_of(record: str) -> Event | None:
-    """The event of a row's *record*; None for what a newer version recorded."""
+    """The event of a row's *record*; None if a newer version recorded it."""
     try:
         return from_record(json.loads(record))
     except ValueError:
@@ -106,7 +106,7 @@ def milliseconds(span: timedelta) -> int:
 
 
 def column(text: str | None) -> str | None:
-    """*text* as a column can hold it; what is no character becomes a question mark."""
+    """*text* as a column can hold it; lone surrogates become question marks."""
     if text is None or text.isascii():
         return text
     return text.encode("utf-8", "replace").decode()

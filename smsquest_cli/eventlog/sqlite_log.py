@@ -1,8 +1,8 @@
 """The event log in a SQLite file.
 
-An append is one transaction. It hands its pages to the system, and they outlive this process from
-then on. To outlive a power cut they have to reach the disk: `SqliteLog.sync` waits for that, once
-for all that was appended meanwhile, and holds up nobody who appends or reads.
+An append is one transaction. It hands its pages to the system, and from then on they survive this
+process. To survive a power cut they have to reach the disk: `SqliteLog.sync` waits for that, once
+for all that was appended meanwhile, and delays nobody who appends or reads.
 """
 
 from __future__ import annotations
@@ -61,13 +61,13 @@ class SqliteLog:
 
         self._writer = writer
         self._writing = threading.Lock()
-        self._appended = 0  # how often
+        self._appended = 0  # the number of appends
         self._known: dict[str, Known] = {}
         self._known_version = -1
 
         self._wal = os.open(f"{path}-wal", os.O_RDWR | NO_LINK)  # where commits go
         self._syncing = threading.Lock()
-        self._synced = 0  # how many of these appends are on the disk
+        self._synced = 0  # how many of them are on the disk
 
         self._reader = reader
         self._reading = threading.Lock()
@@ -112,7 +112,7 @@ class SqliteLog:
                     self._writer.executemany(_INSERT, [row for row, _ in recorded])
                     (newest,) = self._writer.execute(queries.HEAD).fetchone()
             except BaseException:
-                self._known.clear()  # which holds what was not recorded after all
+                self._known.clear()  # it holds what was not recorded after all
                 raise
             self._appended += 1
         self._tell(newest=newest)
@@ -123,7 +123,7 @@ class SqliteLog:
         wanted = self._appended
         with self._syncing:
             if self._synced >= wanted:
-                return  # whoever was here before has waited for ours as well
+                return  # the thread before us has synced ours as well
             reached = self._appended
             with self._failing():
                 if not self._synced:
@@ -133,7 +133,7 @@ class SqliteLog:
 
     @contextmanager
     def _failing(self) -> Iterator[None]:
-        """Make what fails here a `LocalError`, and tell those who wait of it too."""
+        """Turn errors in the block into a `LocalError`, and report it to waiting readers too."""
         try:
             with errors_of(self._path):
                 yield
@@ -185,7 +185,7 @@ class SqliteLog:
         since: datetime | None = None,
         number: str | None = None,
     ) -> Batch:
-        """Up to *limit* events after *after* to which all that is given applies."""
+        """Up to *limit* events after *after* that meet every given condition; see `EventLog`."""
         first = None if since is None else since_epoch(since)
         wanted = queries.Filter(types=types, run=run, sids=sids, since=first, number=number)
         with self._reading, errors_of(self._path), transaction(self._reader, "DEFERRED"):
@@ -200,7 +200,7 @@ class SqliteLog:
         return Batch(tuple(events), rows[-1][0] if len(rows) == limit else max(after, head))
 
     def _skip(self, after: int, since: int, head: int) -> int:
-        """*after*, or the last position before which everything is older than *since*."""
+        """*after*, or a later position if everything up to there is older than *since*."""
         following = self._reader.execute(queries.NEXT_TS, (after,)).fetchone()
         if following is None or following[0] >= since:
             return after
@@ -208,7 +208,7 @@ class SqliteLog:
         return max(after, head if first is None else first - 1)
 
     def wait(self, after: int, timeout: float, *, others: bool = True) -> bool:
-        """Wait up to *timeout* seconds for something after *after*; whether there is something."""
+        """Wait up to *timeout* seconds for something after *after*; see `EventLog`."""
         deadline = time.monotonic() + timeout
         while True:
             if others and self._newest <= after:
@@ -263,7 +263,7 @@ class SqliteLog:
 
 
 def _recall(connection: sqlite3.Connection, sid: str) -> Known:
-    """All that the log tells of the message *sid*."""
+    """All that the log tells about the message *sid*."""
     known = Known()
     for (record,) in connection.execute(queries.HISTORY, (column(sid),)):
         if (event := event_of(record)) is not None:
