@@ -1,6 +1,6 @@
 """The pytest fixture ``smsquest_sandbox``: a pretend Twilio that texts the app under test.
 
-What costs time is imported when a test asks for it: pytest loads this module in every run.
+Slow imports wait until a test asks for it: pytest loads this module in every run.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Reply:
     exchange: Exchange
 
     def __repr__(self) -> str:
-        """What a failing test shows: what came back, and why nothing did."""
+        """What a failing test shows: what came back, or why nothing did."""
         answered = self.answer.status if self.answer else None
         return f"<Reply {self.text!r}, HTTP {answered}, problems: {list(self.problems)}>"
 
@@ -52,7 +52,7 @@ class Reply:
 
     @property
     def text(self) -> str:
-        """The text that goes back to the phone; of several messages one to a line."""
+        """The text that goes back to the phone; of several messages, one on each line."""
         return "\n".join(message.body for message in self.messages)
 
     @property
@@ -63,7 +63,7 @@ class Reply:
 
     @property
     def answer(self) -> Answer | None:
-        """What it answered: ``status``, ``headers``, ``body``; None if it did not."""
+        """What the app answered: ``status``, ``headers``, ``body``; None if it did not."""
         return self.exchange.answer
 
     @property
@@ -81,7 +81,7 @@ class Reply:
 
 
 class Box:
-    """An app under test and the phones that text it; nothing moves but in the test's own thread."""
+    """An app under test and the phones that text it; all of it runs in the test's own thread."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
@@ -98,7 +98,7 @@ class Box:
         method: str | None = None,
         unsigned: bool = False,
     ) -> Reply:
-        """A phone texts the app: its reply, which is on its way then (`statuses`, `deliver`).
+        """Text the app from a phone; returns its reply, now on its way (`statuses`, `deliver`).
 
         *parameters* replace or add fields of Twilio's request. What a WSGI app raises is raised
         here.
@@ -118,10 +118,10 @@ class Box:
         return Reply(exchange)
 
     def statuses(self, reply: Reply | str, message: int = 0) -> list[str]:
-        """Let *reply* be delivered, its statuses called back: those of its *message*, in order.
+        """Let *reply* be delivered; returns the statuses of its *message*, in order.
 
-        *reply* may also be the SID of a message that the app sent. ``sending`` is left out, for
-        Twilio tells nobody of it.
+        *reply* may also be the SID of a message that the app sent. ``sending`` is left out:
+        Twilio tells nobody about it.
         """
         sids = _sids(reply)
         self.sandbox.carrier.settle(SETTLE_SECONDS, sids)
@@ -137,8 +137,8 @@ class Box:
 
         The scenarios are those of ``smsquest simulate``: ``undelivered``, ``failed``, ``sent``,
         ``out-of-order``, ``duplicate``, ``lost``, ``delivered``. *reply* may also be the SID of a
-        message that the app sent. Gives the `statuses` of *reply*. Raises `ValueError` where it has
-        been delivered before, or where there is no such scenario.
+        message that the app sent. Returns the `statuses` of *reply*. Raises `ValueError` if it has
+        been delivered already, or if there is no such scenario.
         """
         from smsquest_cli.problems import UsageError
         from smsquest_cli.sandbox import Scenario

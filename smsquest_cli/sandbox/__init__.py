@@ -38,8 +38,8 @@ class Sandbox:
     *webhook_url* is what the account's *number* calls. *deliver* brings webhooks to the app:
     `wire.send`, or `to_wsgi` for one in this process. It calls nothing but this computer unless
     *allow_remote*. With *workers* 0 there are no threads: the replies move while `settle` or
-    `play` waits for them. *pace* is that of messages for which nothing else is said. With a
-    *seed* all SIDs are the same in every run.
+    `play` waits for them. *pace* is that of messages that name no other. With a *seed* all
+    SIDs are the same in every run.
     """
 
     def __init__(  # noqa: PLR0913  # each has a good default
@@ -99,7 +99,7 @@ class Sandbox:
         timeout: float = 15.0,
         **options: Any,  # noqa: ANN401
     ) -> Exchange:
-        """A phone texts the account's number, and all that comes of it happens.
+        """Let a phone text the account's number, and wait until all that comes of it has happened.
 
         *options* are those of `Carrier.receive`.
         """

@@ -1,7 +1,7 @@
 """The state of the pretend Twilio account: what it owns, what was sent, who opted out.
 
 One lock guards all of it. Everything can be set up from Python (`Account.add_number` and its
-sisters) as well as through the REST API, and `Account.reset` forgets all in one call.
+siblings) as well as through the REST API, and `Account.reset` forgets all in one call.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def e164(text: str) -> str | None:
 
 
 def is_sender_name(text: str, to: str) -> bool:
-    """Whether *text* can stand as a sender before *to*: letters, outside of North America."""
+    """Whether *text* can be the sender of a message to *to*: letters, outside North America."""
     return _SENDER_NAME.fullmatch(text) is not None and not to.startswith("+1")
 
 
@@ -230,7 +230,7 @@ class Account:
             )
 
     def add_message(self, message: SandboxMessage) -> SandboxMessage:
-        """Put *message* into the log, the oldest out of it when there are very many."""
+        """Put *message* into the log, and drop the oldest one if there are very many."""
         with self.lock:
             message.history.append(message.status)
             self._messages[message.sid] = message
@@ -249,7 +249,7 @@ class Account:
             return [self.copy_of(message) for message in self.log()]
 
     def log(self) -> Iterator[SandboxMessage]:
-        """Every message, the newest first and live; for whoever holds the lock."""
+        """Every message, the newest first and live; the caller must hold the lock."""
         return reversed(self._messages.values())
 
     def copy_of(self, message: SandboxMessage) -> SandboxMessage:
@@ -278,9 +278,9 @@ class Account:
             return True
 
     def opt_out(self, number: str, phone: str, *, out: bool) -> bool:
-        """Note that *phone* wants nothing (more) from *number*; whether that changes anything.
+        """Note whether *phone* opts *out* of *number*; returns whether that changes anything.
 
-        It is about the number's whole Messaging Service if it is in one.
+        It holds for the number's whole Messaging Service if the number is in one.
         """
         with self.lock:
             key = self._opt_out_key(number, None, phone)
@@ -289,7 +289,7 @@ class Account:
         return changed
 
     def opted_out(self, sender: str | None, service_sid: str | None, phone: str) -> bool:
-        """Whether *phone* wants nothing from *sender*, or from the service."""
+        """Whether *phone* has opted out of *sender*, or of the service."""
         with self.lock:
             return self._opt_out_key(sender or "", service_sid, phone) in self.opt_outs
 

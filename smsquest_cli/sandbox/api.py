@@ -1,4 +1,4 @@
-"""Twilio's REST API in miniature: real enough for Twilio's own SDKs, but for the origin.
+"""Twilio's REST API in miniature: real enough for Twilio's own SDKs, except for the origin.
 
 All of Twilio's hosts are served on one: their paths do not clash among the resources that are here.
 No web page can drive it: it answers to a loopback ``Host`` only, refuses what a browser sends from
@@ -92,7 +92,7 @@ def answer(content: object, status: int = 200) -> Response:
 
 
 def refuse_web_pages(asked: Request) -> None:
-    """No page in a browser gets in, by whatever name of this computer it tries."""
+    """Refuse every page in a browser, whatever name of this computer it uses."""
     try:
         host = urlsplit(f"//{asked.headers.get('Host', '')}").hostname
     except ValueError:
@@ -105,7 +105,7 @@ def refuse_web_pages(asked: Request) -> None:
 
 
 def authenticate(account: Account, asked: Request) -> None:
-    """Whoever asks knows the account's token or the secret of one of its keys, or `Refusal`."""
+    """Raise `Refusal` unless the login has the account's token or the secret of one of its keys."""
     login = asked.authorization
     if login is None or login.type != "basic" or not login.username:
         raise Refusal(20003, message="Authentication Error - No credentials provided")

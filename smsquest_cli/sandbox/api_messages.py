@@ -134,7 +134,7 @@ def _wanted(message: SandboxMessage, arguments: Mapping[str, str]) -> bool:
 
 
 def _moment(text: str, *, end_of_day: bool = False) -> datetime:
-    """The moment *text* means; a mere date means its beginning, or its end."""
+    """The moment that *text* means; a bare date means its beginning, or its end."""
     try:
         if len(text) == len("2026-01-31"):
             day = date.fromisoformat(text)

@@ -159,9 +159,9 @@ def change_number(account: Account, number: PhoneNumber, form: Mapping[str, str]
 
 
 def checked(form: Mapping[str, str], fields: tuple[str, ...]) -> dict[str, str]:
-    """What *form* sets of *fields*, by the names of our records; raises `Refusal`.
+    """The values that *form* sets for *fields*, by the names in our records; raises `Refusal`.
 
-    What is not in *form* stays as it is; an empty string clears.
+    A field that is not in *form* stays as it is; an empty string clears it.
     """
     values = {}
     for field in fields:

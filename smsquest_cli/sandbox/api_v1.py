@@ -159,7 +159,7 @@ def _origin() -> str:
 
 
 def _service_values(form: Mapping[str, str]) -> dict[str, Any]:
-    """What *form* sets of a service; an empty address is none. Raises `Refusal`."""
+    """The values that *form* sets for a service; an empty address means none. Raises `Refusal`."""
     values: dict[str, Any] = {}
     for field, name in URL_FIELDS.items():
         if (value := form.get(field)) is not None:

@@ -47,8 +47,8 @@ CONFIRMATIONS: Final[Mapping[str, str]] = {
 class Carrier:
     """Brings messages to the account's numbers (`receive`) and sends the account's out.
 
-    ``scenario`` and ``pace`` are those of messages for which nothing else is said: the ones sent
-    through the REST API.
+    ``scenario`` and ``pace`` are those of messages that name no others: the ones sent through the
+    REST API.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Carrier:
         self._deliveries = Deliveries(account, courier, timeline, arrived=self._arrived)
         self.paces = self._deliveries.paces
 
-    def receive(  # noqa: PLR0913  # what a phone can send, and how the day is to go
+    def receive(  # noqa: PLR0913  # what a phone can send, and how delivery should go
         self,
         from_: str,
         to: str,
@@ -149,7 +149,7 @@ class Carrier:
         )
 
     def send(self, message: SandboxMessage, *, delay: float | None = None) -> None:
-        """Begin the life of a *message* that the account sends; with a *delay*, much later."""
+        """Begin the life of a *message* that the account sends, now or after *delay* seconds."""
         if delay is not None:
             self._timeline.after(delay, lambda: self._begin(message), about=None)
         else:
@@ -167,7 +167,7 @@ class Carrier:
         return True
 
     def reroute(self, sid: str, scenario: str) -> bool:
-        """Let the message *sid* go on as in *scenario*; False if it has come to its end before."""
+        """Let the message *sid* go on as in *scenario*; False if it has already come to its end."""
         parsed = Scenario.parse(scenario)
         message = self.account.message(sid)
         if message is None or not self._timeline.drop(sid):
@@ -244,10 +244,10 @@ class Carrier:
         )
 
     def _confirm(self, keyword: str, message: SandboxMessage, pace: str) -> str | None:
-        """Do what Twilio itself does about a keyword; the SID of its own answer, or None."""
+        """Do what Twilio itself does about a keyword; returns the SID of its answer, or None."""
         account, phone = self.account, message.from_ or ""
         changed = keyword != "HELP" and account.opt_out(message.to, phone, out=keyword == "STOP")
-        if keyword == "START" and not changed:  # a "yes" to something else is no news to Twilio
+        if keyword == "START" and not changed:  # Twilio ignores a "yes" to something else
             return None
         text = CONFIRMATIONS[keyword]
         confirmation = account.add_message(

@@ -1,6 +1,6 @@
-"""What Twilio's API has not: playing a phone, for ``smsquest simulate`` in another process.
+"""What Twilio's API lacks: playing a phone, for ``smsquest simulate`` in another process.
 
-Only who knows the sandbox's control token may, which its ``serve`` keeps in a private file.
+It takes the sandbox's control token, which its ``serve`` keeps in a private file.
 """
 
 from __future__ import annotations

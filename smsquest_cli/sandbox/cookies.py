@@ -60,7 +60,7 @@ class Cookies:
 
 
 class _Headers:
-    """What a cookie jar wants to see of a response."""
+    """The part of a response that a cookie jar looks at."""
 
     def __init__(self, lines: list[str]) -> None:
         self._message = Message()

@@ -1,6 +1,6 @@
 """Calling a webhook as Twilio does: signed, patient for 15 seconds, following redirects.
 
-What Twilio's fetcher does and does not: one retry, and only when no connection came about; cookies
+What Twilio's fetcher does and does not: one retry, and only if no connection was made; cookies
 kept for each pair of numbers; HTTP authentication only after a challenge; 301, 302, 303 and 307
 followed, other redirects not; the connection overrides in a URL's fragment obeyed, never sent.
 """
@@ -31,7 +31,7 @@ MAX_REDIRECTS: Final = 10
 REDIRECTS: Final = (301, 302, 303, 307)
 PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 
-# Why there was no answer, as Twilio's error codes have it.
+# Why there was no answer, in Twilio's error codes.
 FAILURES: Final = {
     "refused": (11202, "TCP connection refused"),
     "connect-timeout": (11201, "TCP connection timed out"),
@@ -46,15 +46,15 @@ _NO_CONNECTION: Final = ("refused", "connect-timeout", "dns", "tls")
 
 
 class Deliver(Protocol):
-    """What carries a request to an app and brings its answer back: `wire.send`, for example."""
+    """Carries a request to an app and brings its answer back: `wire.send`, for example."""
 
     def __call__(self, request: Request, *, connect_timeout: float, timeout: float) -> Answer:
-        """Raises `ExchangeError` where no answer came."""
+        """The answer; raises `ExchangeError` if none came."""
         ...
 
 
 def to_wsgi(app: WsgiApp) -> Deliver:
-    """Deliver to a WSGI *app* in the calling thread, without a socket; its exceptions pass."""
+    """Deliver to a WSGI *app* in the calling thread, without a socket; its exceptions propagate."""
 
     def deliver(request: Request, *, connect_timeout: float, timeout: float) -> Answer:  # noqa: ARG001
         return call_wsgi(app, request)
@@ -80,7 +80,7 @@ class Hop:
 class Fetch:
     """All that was sent for one webhook, retries and redirects included, and how it ended.
 
-    ``error`` is Twilio's error code where nothing usable came; what the answer *says* is not
+    ``error`` is Twilio's error code if nothing usable came; what the answer *says* is not
     judged here.
     """
 
@@ -110,7 +110,7 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """How to connect, from a URL's fragment (``#rc=2&rp=all``); values out of range count not."""
+    """How to connect, from a URL's fragment (``#rc=2&rp=all``); ignores values out of range."""
 
     ct: int = 5000
     rt: int = 15000
@@ -175,8 +175,8 @@ class Courier:
     ) -> Fetch:
         """Call *webhook* with *pairs* and follow where it leads.
 
-        Cookies are those of the numbers *between* which this is. *event* is the idempotency token
-        of what happened, the same however often it is told.
+        Cookies are those of the two numbers in *between*. *event* is the idempotency token of what
+        happened, the same however often it is reported.
         """
         try:
             url = called_url(webhook.url)
@@ -215,7 +215,7 @@ class Courier:
     def _attempt(
         self, request: Request, overrides: Overrides, deadline: float, hops: list[Hop]
     ) -> Hop:
-        """Send *request*, again where the policy says so; every try is added to *hops*."""
+        """Send *request*, again if the policy says so; every try is added to *hops*."""
         for _ in range(1 + overrides.rc):
             hops.append(self._send(request, overrides, deadline))
             if not overrides.retries(hops[-1]):
@@ -287,7 +287,7 @@ def called_url(configured: str) -> str:
 
 
 def plain(configured: str) -> str:
-    """*configured* without what is not called of it, to be told to others."""
+    """*configured* without the parts that are not called, fit to be shown to others."""
     try:
         return called_url(configured)
     except ValueError:
@@ -295,7 +295,7 @@ def plain(configured: str) -> str:
 
 
 def resolved(base: str, reference: str) -> str:
-    """*reference* as an address, relative to *base*; as it stands where it is no address at all."""
+    """*reference* as an address, relative to *base*; unchanged if it is not an address at all."""
     try:
         return urljoin(base, reference)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The life of an outbound message: its statuses one after the other, and who is told of each."""
+"""The life of an outbound message: its statuses one after the other, and who is told about each."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from smsquest_cli.sandbox.scenario import Scenario, Step
     from smsquest_cli.sandbox.timeline import Timeline
 
-# Which statuses call back. Never "sending"; "queued" only where the message did not start so.
+# Which statuses call back. Never "sending"; "queued" only if the message did not start so.
 PLAIN_CALLBACKS: Final = frozenset({"sent", "delivered", "undelivered", "failed"})
 ALL_CALLBACKS: Final = PLAIN_CALLBACKS | {"queued"}
 
@@ -69,7 +69,7 @@ class Deliveries:
         self._schedule(message, steps, arrive if lands else None)
 
     def call_back(self, message: SandboxMessage, status: str, *, event: str | None = None) -> None:
-        """Tell whoever asked for it that *message* has come to *status*."""
+        """Report *status* of *message* to its status callback, if it has one."""
         account, callback = self._account, message.callback
         if callback is None:
             return
@@ -93,7 +93,7 @@ class Deliveries:
         steps: tuple[Step, ...],
         arrive: Callable[[], None] | None,
     ) -> None:
-        """Let the first of *steps* happen in its time, and then the rest: never side by side."""
+        """Let the first of *steps* happen in its time, and then the rest: never two at once."""
         step, *rest = steps
 
         def happen() -> None:

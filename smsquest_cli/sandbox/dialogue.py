@@ -76,7 +76,7 @@ class Dialogue:
             self._ask(fallback, (*self._pairs, ("ErrorCode", str(code)), ("ErrorUrl", url)))
 
     def _ask(self, webhook: Webhook, pairs: Pairs) -> tuple[int, str] | None:
-        """Execute the document of *webhook* and those it redirects to; the failure, or None."""
+        """Execute the document of *webhook*, and follow its redirects; the failure, or None."""
         for _ in range(MAX_DOCUMENTS):
             fetch = self._courier.fetch(
                 webhook,
@@ -99,7 +99,7 @@ class Dialogue:
         return 14106, plain(webhook.url)
 
     def _note(self, fetch: Fetch, document: TwimlDocument | None) -> int:
-        """Keep what is wrong with an answer and let Twilio's debugger know; the error, or 0."""
+        """Keep the findings about an answer, also in Twilio's debugger; returns the error, or 0."""
         found = document.findings if document else ()
         self.findings.extend(found)
         levels = {finding.code: "warning" for finding in found if finding.code}
@@ -112,7 +112,7 @@ class Dialogue:
         return error
 
     def _reply(self, verb: TwimlMessage, fetch: Fetch) -> None:
-        """Send what one ``<Message>`` says, unless Twilio would not."""
+        """Make the reply that one ``<Message>`` asks for, unless Twilio would not send it."""
         self._texts += 1
         if self._texts > MAX_REPLIES:
             if self._texts == MAX_REPLIES + 1:
@@ -161,7 +161,7 @@ class Dialogue:
             )
 
     def _refusal(self, reply: SandboxMessage) -> int | None:
-        """The error code with which Twilio does not send *reply*, or None."""
+        """The error code with which Twilio refuses to send *reply*, or None."""
         account, sender = self._account, reply.from_ or ""
         with account.lock:
             if account.opted_out(sender, reply.service_sid, reply.to):

@@ -1,6 +1,6 @@
 """What comes of one inbound message: what was sent, answered and replied; also as JSON.
 
-The JSON form is what a running sandbox tells ``smsquest simulate`` in another process.
+The JSON form is what a running sandbox sends to ``smsquest simulate`` in another process.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One document that was asked for, and what it says; None where no answer came."""
+    """One document that was asked for, and what it says; None if no answer came."""
 
     fetch: Fetch
     document: twiml.TwimlDocument | None
@@ -33,7 +33,7 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class AlertLine:
-    """What Twilio's debugger would show of the exchange."""
+    """What Twilio's debugger would show about the exchange."""
 
     code: int
     text: str
@@ -50,7 +50,7 @@ class Exchange:
     verbs that Twilio makes messages of (of one with an invalid ``to`` it does not), ``replies``
     the SIDs of these; their delivery may still be under way. ``opt_out`` is the keyword that the
     text is (STOP, START, HELP), ``confirmation`` the SID of Twilio's own answer to it. ``recorded``
-    is what the serve that was texted knows of it: its reply and its problems; None of another app.
+    is what the texted serve knows about it: its reply and its problems; None for another app.
     """
 
     sid: str | None
@@ -150,7 +150,7 @@ class Exchange:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Exchange:
-        """The exchange that *record* was made of."""
+        """The exchange that *record* was made from."""
         visits = []
         for visit in record["visits"]:
             hops = tuple(_hop(hop) for hop in visit["hops"])
@@ -193,7 +193,7 @@ class SentMessage:
 
     @classmethod
     def of(cls, message: SandboxMessage) -> SentMessage:
-        """What *message* is now."""
+        """*message* as it is now."""
         return cls(
             sid=message.sid,
             from_=message.from_,

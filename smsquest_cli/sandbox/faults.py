@@ -1,4 +1,4 @@
-"""Bad days of the REST API, on demand: errors, delays, broken connections, for whoever tests."""
+"""Bad days of the REST API, on demand: errors, delays, broken connections, for tests."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     Pairs = tuple[tuple[str, str], ...]
 
 API_VERSION: Final = "2010-04-01"
-RECEIPT_STATUSES: Final = ("delivered", "undelivered")  # those that a carrier's receipt is behind
+RECEIPT_STATUSES: Final = ("delivered", "undelivered")  # those that come from a carrier's receipt
 
 
 def inbound_pairs(

@@ -1,4 +1,4 @@
-"""The media of a message: what Twilio would call an address by its look."""
+"""The media of a message, each with the type that Twilio would guess from its address."""
 
 from __future__ import annotations
 

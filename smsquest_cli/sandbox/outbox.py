@@ -101,7 +101,7 @@ def _service(account: Account, form: Mapping[str, str]) -> Service | None:
 def _sender(
     account: Account, form: Mapping[str, str], service: Service | None, to: str
 ) -> str | None:
-    """The sender as given; None where a service is to choose it."""
+    """The sender as given; None if a service chooses it."""
     from_ = form.get("From", "").strip()
     if service and (not from_ or from_ == service.sid):
         return None
@@ -150,7 +150,7 @@ def _content(form: Mapping[str, str], media: Sequence[str]) -> str:
 
 
 def _callback(account: Account, form: Mapping[str, str], service: Service | None) -> Webhook | None:
-    """Who is told of the message's statuses: its own callback, its app's, or its service's."""
+    """Who is told about the message's statuses: its own callback, its app's, or its service's."""
     if url := form.get("StatusCallback"):
         if not _is_url(url) or "_" in (urlsplit(url).hostname or "") or len(url) > MAX_CALLBACK:
             raise Refusal(21609, url=url)
@@ -182,7 +182,7 @@ def _delay(account: Account, form: Mapping[str, str], service: Service | None) -
 
 
 def _allowed(account: Account, to: str, from_: str | None, service: Service | None) -> None:
-    """Neither a trial's limits nor the recipient's STOP stand in the way."""
+    """Raise `Refusal` if a trial's limits or the recipient's STOP stand in the way."""
     if account.kind == "trial" and to not in account.verified:
         raise Refusal(21608, to=to)
     if account.opted_out(from_, service.sid if service else None, to):

@@ -37,7 +37,7 @@ class Page:
 def page_of(items: Sequence[T], arguments: Mapping[str, str]) -> Page:
     """The page of *items* that the query *arguments* ask for; raises `Refusal` (21481).
 
-    A page token names the item beside the page, so that what is new meanwhile moves nothing.
+    A page token names the item beside the page, so that new items do not shift the pages.
     """
     number, size = _number(arguments, "Page", 0), _number(arguments, "PageSize", DEFAULT_SIZE)
     size = min(max(size, 1), MAX_SIZE)

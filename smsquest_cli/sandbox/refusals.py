@@ -9,7 +9,7 @@ from smsquest_cli.explanations import short
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# Codes of 400 unless they are here.
+# The HTTP statuses of codes; all others have 400.
 STATUSES: Final[Mapping[int, int]] = {
     20003: 401,
     20004: 405,
@@ -25,7 +25,7 @@ STATUSES: Final[Mapping[int, int]] = {
     21712: 409,
 }
 
-# The words of those that programs and people look at; the others say what the code means.
+# The words of the errors that programs and people look at; the others say what the code means.
 MESSAGES: Final[Mapping[int, str]] = {
     20003: "Authenticate",
     20004: "Method not allowed",
@@ -80,7 +80,7 @@ MESSAGES: Final[Mapping[int, str]] = {
 }
 
 
-class Refusal(Exception):  # noqa: N818  # Twilio refuses; that nothing went wrong here
+class Refusal(Exception):  # noqa: N818  # not an error of ours: it is what Twilio answers
     """A request that Twilio refuses, with its error code."""
 
     def __init__(self, code: int, *, message: str | None = None, **values: object) -> None:

@@ -1,7 +1,7 @@
 """What a pretend Twilio account owns, as records under Twilio's own names in snake case.
 
 They are mutable, unlike the values elsewhere: this *is* the state that Twilio's REST API changes.
-Whoever reads or changes one holds the lock of its `account.Account`.
+Whoever reads or changes one must hold the lock of its `account.Account`.
 """
 
 from __future__ import annotations
@@ -111,13 +111,13 @@ class Callback:
 
     status: str
     url: str
-    answer: int | None  # the HTTP status; None where none came
+    answer: int | None  # the HTTP status; None if none came
     error_code: int | None = None
 
 
 @dataclass(slots=True, kw_only=True)
 class SandboxMessage:
-    """A message in the account's log, and what the sandbox knows of its life beyond that."""
+    """A message in the account's log, and what the sandbox knows about its life beyond that."""
 
     sid: str
     direction: str  # inbound, outbound-api or outbound-reply
@@ -140,7 +140,7 @@ class SandboxMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """An entry of the account's debugger (Monitor alert): what Twilio held against a webhook."""
+    """An entry of the account's debugger (Monitor alert): what was wrong with a webhook."""
 
     sid: str
     code: int

@@ -1,4 +1,4 @@
-"""Who answers a number: the places where Twilio looks before the number's own ``SmsUrl``."""
+"""Where the sandbox delivers a message for a number, in Twilio's order of precedence."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where an inbound message goes: its webhook, the fallback, or None where nobody is asked."""
+    """Where an inbound message goes: its webhook, the fallback, or None if nobody is asked."""
 
     webhook: Webhook | None = None
     fallback: Webhook | None = None
@@ -23,10 +23,10 @@ class Route:
 
 
 def route_of(account: Account, number: PhoneNumber) -> Route:
-    """The route of what comes in for *number*.
+    """The route of the messages for *number*.
 
     A Conversations address comes first, then its Messaging Service unless that defers to the
-    number; of what is configured on the number, a TwiML app replaces the URLs.
+    number; if the number itself answers, its TwiML app replaces its URLs.
     """
     with account.lock:
         if address := account.conversation_of(number):

@@ -1,4 +1,4 @@
-"""How delivery goes: a scenario is the steps of an outbound message, and who hears of which."""
+"""How delivery goes: a scenario is the steps of an outbound message, and which call back."""
 
 from __future__ import annotations
 
@@ -100,5 +100,5 @@ def failing(error_code: int) -> Scenario:
 
 
 def expected() -> str:
-    """The scenarios as one may type them."""
+    """The scenarios as people may type them."""
     return ", ".join(f"{name}[:CODE]" if name in DEFAULT_CODES else name for name in SCENARIOS)

@@ -37,7 +37,7 @@ def iso8601(at: datetime) -> str:
 
 
 def account_json(account: Account) -> dict[str, Any]:
-    """An ``Account``; the token is not told."""
+    """An ``Account``; its token is left out."""
     uri = f"{ACCOUNTS}/{account.sid}"
     created = rfc2822(account.created)
     return {
@@ -132,7 +132,7 @@ def application_json(account: Account, application: Application) -> dict[str, An
 def message_json(account: Account, message: SandboxMessage) -> dict[str, Any]:
     """A ``Message``; counts and the price are strings, as Twilio has them."""
     uri = f"{ACCOUNTS}/{account.sid}/Messages/{message.sid}"
-    # A service counts segments and chooses the sender only when it comes to send.
+    # A service counts segments and chooses the sender only when it sends.
     waiting = message.status in ("accepted", "scheduled")
     return {
         "account_sid": account.sid,
@@ -245,7 +245,7 @@ def address_json(account: Account, address: Address, origin: str) -> dict[str, A
 
 
 def alert_json(account: Account, alert: Alert, origin: str, *, whole: bool) -> dict[str, Any]:
-    """A Monitor ``Alert``; request and response are told with a single one (*whole*) only."""
+    """A Monitor ``Alert``; only one that is fetched alone (*whole*) has request and response."""
     at = iso8601(alert.at)
     shape = {
         "account_sid": account.sid,

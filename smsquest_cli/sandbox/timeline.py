@@ -1,8 +1,8 @@
 """Things that happen later: steps in the life of a message, each at its time.
 
 A few threads share one queue, so an app that is slow to answer a status callback holds up nobody
-else's. With no threads at all the steps run in whoever waits for them (`Timeline.settle`): a test
-that calls its app in process keeps everything in its own thread.
+else's. With no threads at all the steps run in the thread that waits for them (`Timeline.settle`):
+a test that calls its app in process keeps everything in its own thread.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Timeline:
     def settle(self, timeout: float, about: Collection[str] | None = None) -> bool:
         """Wait until nothing is left to do (*about* those); False if *timeout* seconds pass first.
 
-        Without threads of its own the timeline runs its steps here, and what they raise passes.
+        Without threads of its own the timeline runs its steps here; their exceptions propagate.
         """
         deadline = time.monotonic() + timeout
         if self._workers:
@@ -73,7 +73,7 @@ class Timeline:
             self._steps.clear()
 
     def drop(self, about: str) -> bool:
-        """Drop the steps *about* that which have not begun; whether there were any."""
+        """Drop the steps *about* it that have not begun; returns whether there were any."""
         with self._condition:
             kept = [step for step in self._steps if step[3] != about]
             dropped = len(self._steps) - len(kept)
@@ -84,7 +84,7 @@ class Timeline:
             return bool(dropped)
 
     def close(self) -> None:
-        """Drop what has not begun and end the threads; one that is in the middle ends by itself."""
+        """Drop the steps that have not begun and end the threads; a running step ends by itself."""
         self.clear()
         with self._condition:
             self._closed = True
@@ -132,7 +132,7 @@ class Timeline:
         while taken := self._take():
             try:
                 self._run(*taken)
-            except Exception:  # noqa: BLE001  # our bug: said as any thread's, and the next one runs
+            except Exception:  # noqa: BLE001  # our bug: reported like any thread's; the next step runs
                 threading.excepthook(
                     threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread()))
                 )
