@@ -38,8 +38,8 @@ class Signals:
     ) -> None:
         """*on_repeat* is told the count of signals from the second one on, in the main thread.
 
-        *to_the_end* means that only the end of the process comes after: once one has come, what
-        still comes changes nothing.
+        *to_the_end* means that the process ends after the block: once a signal has come, later
+        ones are ignored.
         """
         self._to_the_end = to_the_end
         self.reason: str | None = None
@@ -50,7 +50,7 @@ class Signals:
         self._former: dict[int, object] = {}
 
     def __enter__(self) -> Self:
-        """Handle the signals from now on, also where a shell's background job ignores SIGINT.
+        """Handle the signals from now on, even in a shell's background job, which ignores SIGINT.
 
         A SIGHUP that is ignored stays so: that is what ``nohup`` is for.
         """
@@ -68,8 +68,9 @@ class Signals:
     ) -> None:
         """Give the signals back to whoever had them."""
         if self._to_the_end and self.reason is not None:
-            for number in self._former:  # a handler of ours would be the system's again, and kill,
-                signal.signal(number, signal.SIG_IGN)  # while Python takes itself to pieces
+            # Not given back: the system's handler would kill Python while it shuts down.
+            for number in self._former:
+                signal.signal(number, signal.SIG_IGN)
             return
         for number, handler in self._former.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
@@ -97,5 +98,5 @@ class Signals:
             self._raising = False
             raise StopRequested
         if self.count > 1:
-            with suppress(Exception):  # which would fly through what is being put back, and end it
+            with suppress(Exception):  # it would cut short what is being put back
                 self._on_repeat(self.count)

@@ -31,7 +31,7 @@ class Listening:
         self._socket = taken
         self.port: int = taken.getsockname()[1]
         self.url = f"http://{HOST}:{self.port}"
-        self.note = note  # the values of A1, where the default port was taken
+        self.note = note  # the values of A1, if the default port was taken
 
     @contextmanager
     def serving(
@@ -39,9 +39,9 @@ class Listening:
     ) -> Iterator[None]:
         """Serve *app* with up to *threads* requests at once while the block runs.
 
-        What *quick* takes is answered in the server's own thread, before the app is asked.
-        On the way out requests under way are finished, as far as they are quick; it takes less
-        than a second whatever clients do. The port is free then.
+        *quick* answers what it takes in the server's own thread, before the app is asked.
+        On the way out requests under way are finished, if they are quick; that takes less than a
+        second whatever clients do. Then the port is free.
         """
         from smsquest_cli.server.running import running  # waitress takes its time to import
 
@@ -66,8 +66,8 @@ def later(make: Callable[[], WsgiApp]) -> WsgiApp:
 def bind(port: int | None) -> Listening:
     """Claim a loopback port: *port*, any free one for 0, or for None the default one.
 
-    Where the default port is taken it is a free one, and a ``note`` says who has the other.
-    Raises `LocalError`: A1 where *port* is taken, A13 where it cannot be used.
+    If the default port is taken, it is any free one, and its ``note`` says who has the default.
+    Raises `LocalError`: A1 if *port* is taken, A13 if it cannot be used.
     """
     wanted = DEFAULT_PORT if port is None else port
     try:

@@ -1,4 +1,4 @@
-"""The head of a plain request, read in one go; what is not plain is waitress's to judge."""
+"""The head of a plain request, read in one go; waitress judges all that is not plain."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PLAIN: Final = re.compile(
     rb"(?:[A-Za-z0-9!#$%&'*+.^`|~-]+:[\t -~\x80-\xff]*\r\n)*\r\n"
 )
 LONGEST: Final = 18  # digits
-_NOT_PLAIN: Final = frozenset({"TRANSFER_ENCODING", "EXPECT"})  # which change what comes next
+_NOT_PLAIN: Final = frozenset({"TRANSFER_ENCODING", "EXPECT"})  # they change what comes next
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Head:
 
 
 def plain_head(raw: bytes) -> Head | None:
-    """The head *raw*, its empty line included; None where it is not plain."""
+    """The head *raw*, its empty line included; None if it is not plain."""
     if _PLAIN.fullmatch(raw) is None:
         return None
     first, *lines = raw.decode("latin-1").split("\r\n")[:-2]
@@ -47,5 +47,5 @@ def plain_head(raw: bytes) -> Head | None:
     path, _, query = target.partition("?")
     if "%" in path:
         path = unquote_to_bytes(path.encode("latin-1")).decode("latin-1")
-    size = int(length) if len(length) <= LONGEST else sys.maxsize  # Python reads no endless ones
+    size = int(length) if len(length) <= LONGEST else sys.maxsize  # int() refuses very long ones
     return Head(method, target, path, query, fields, size)

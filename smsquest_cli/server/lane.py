@@ -3,7 +3,7 @@
 waitress hands each request to a thread, which costs more than a webhook does. Here the requests
 that have come in one round of the loop and that need not wait are answered together, before the
 next round. Those that have to wait are answered in waitress's threads, without WSGI in between; all
-others go to the app as ever.
+others go to the app as usual.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ NO_BODY: Final = frozenset({204, 304})
 class LaneParser(HTTPRequestParser):
     """A request on its way in."""
 
-    path = ""  # waitress tells of it where a client has gone, also of one that was no HTTP
+    path = ""  # waitress logs it when a client leaves, even one that spoke no HTTP
     if TYPE_CHECKING:  # what the type stubs of waitress leave out
         request_uri: str
         proxy_scheme: str
@@ -72,14 +72,14 @@ class LaneParser(HTTPRequestParser):
             self.body_rcv = FixedStreamReceiver(head.content_length, buffer)
 
     def received(self, data: bytes) -> int:
-        """Take what belongs to the request of *data*; how much that was."""
+        """Take the part of *data* that belongs to the request; returns its length."""
         begins = not (self.headers_finished or self.header_plus)
-        if begins and data.startswith(TLS_HELLO):  # who says that would wait for ours for ever
+        if begins and data.startswith(TLS_HELLO):  # a TLS client would wait for our hello for ever
             self.error = BadRequest("This is http, not https")
             self.completed = True
             return len(data)
         consumed = super().received(data)
-        if self.completed:  # or waitress would tell the client to go on, and wait for it
+        if self.completed:  # else waitress would tell the client to go on, and wait for it
             self.expect_continue = False
         return consumed
 
@@ -95,7 +95,7 @@ class LaneChannel(HTTPChannel):
         requests_lock: threading.Lock
 
     def quick_request(self) -> Incoming:
-        """The request that is to be answered next."""
+        """The request to answer next."""
         request = self.requests[0]
         body = b""
         if request.body_rcv is not None:
@@ -105,9 +105,9 @@ class LaneChannel(HTTPChannel):
         return Incoming(request.command, request.path, request.request_uri, request.headers, body)
 
     def finish(self, answer: bytes) -> None:
-        """Send *answer* to that request and go on to the next; what is left is sent later.
+        """Send *answer* to that request and go on to the next; the rest of it is sent later.
 
-        May be called from any thread. One that is not the server's own has to wake it then.
+        May be called from any thread; one that is not the server's own must then wake the server.
         """
         self.last_activity = time.time()
         if self.connected:
@@ -223,11 +223,11 @@ class LaneServer(TcpWSGIServer):
                 self._answer_ready()
 
     def refuse_connections(self) -> None:
-        """Close the listening socket; to be called in the thread that runs."""
+        """Close the listening socket; must be called in the thread that runs."""
         wasyncore.dispatcher.close(self)
 
     def end(self) -> None:
-        """Close everything, which ends `run`; to be called in the thread that runs."""
+        """Close everything, which ends `run`; must be called in the thread that runs."""
         for channel in [*self.active_channels.values()]:
             channel.handle_close()
         wasyncore.close_all(self._map)
@@ -268,7 +268,7 @@ class LaneServer(TcpWSGIServer):
             self._date = date = (now, build_http_date(now))
         lines = [f"HTTP/1.1 {status} {phrases.get(status, 'Unknown')}"]
         lines += [f"{name}: {value}" for name, value in headers]
-        if not any(name.lower() == "date" for name, _ in headers):  # an app has told its own
+        if not any(name.lower() == "date" for name, _ in headers):  # an app may have sent its own
             lines.append(f"Date: {date[1]}")
         if status in NO_BODY:
             body = b""

@@ -1,4 +1,4 @@
-"""Requests that are answered without WSGI: where they are read, or in a thread of their own."""
+"""Requests answered without WSGI: in the thread that reads them, or in one of their own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     Response = tuple[int, Headers, bytes]
 
-# What belongs to one connection, and not to the request.
+# The headers that belong to one connection, and not to the request.
 OF_CONNECTION: Final = frozenset(
     {
         "CONNECTION",
@@ -65,10 +65,10 @@ class Quick(Protocol):
     """Answers some requests itself; a response is a status, headers and a body."""
 
     def takes(self, method: str, path: str) -> bool:
-        """Whether such a request is one of them."""
+        """Whether it answers such a request itself."""
 
     def answer(self, requests: Sequence[Incoming]) -> Sequence[Response | None]:
-        """The response to each of *requests*, at once; None where that takes longer."""
+        """The response to each of *requests*, at once; None for those that take longer."""
 
     def handle(self, request: Incoming, respond: Callable[[Response], None]) -> None:
         """Call *respond* once, however long it takes; called in a thread of its own."""

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from smsquest_cli.wire import WsgiApp
 
 MAX_CONNECTIONS: Final = 4000
-MAX_BODY: Final = 1 << 19  # from there on a request is refused before it is read
+MAX_BODY: Final = 1 << 19  # from this size on a request is refused before it is read
 MAX_HEADERS: Final = 1 << 16
 # Longer than tunnels and proxies keep idle connections (ngrok: 90 s): a request that meets a
 # closing connection is lost.
 IDLE_SECONDS: Final = 180
 FINISH_SECONDS: Final = 0.5  # for requests under way when it stops
 END_SECONDS: Final = 0.3
-OTHER_FILES: Final = 200  # that a process needs beside its connections
+OTHER_FILES: Final = 200  # that a process needs besides its connections
 
 
 @contextmanager
@@ -56,10 +56,10 @@ def running(
 
 
 class _OfThreads(logging.Handler):
-    """Treats an error that waitress has caught and logs as that of any thread."""
+    """Treats an error that waitress has caught and logs like that of any thread."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Hand the error on; its other words belong on nobody's screen."""
+        """Hand the error on; waitress's own words belong on nobody's screen."""
         if record.levelno >= logging.ERROR and record.exc_info and record.exc_info[0]:
             error = (*record.exc_info, threading.current_thread())
             threading.excepthook(threading.ExceptHookArgs(error))
@@ -82,7 +82,7 @@ def _stop(server: LaneServer, loop: threading.Thread) -> None:
     deadline = time.monotonic() + FINISH_SECONDS
     while server.is_busy and time.monotonic() < deadline:
         loop.join(0.005)
-    with suppress(OSError):  # of a trigger that is closed: the first pull may have done this too
+    with suppress(OSError):  # the trigger may be closed: the first pull may have done this too
         server.trigger.pull_trigger(server.end)
     loop.join(END_SECONDS)
     server.task_dispatcher.shutdown(timeout=0)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeOptions:
-    """What was asked of a ``serve``, beside the settings."""
+    """What was asked of a ``serve``, besides the settings."""
 
     sandbox: bool = False
     reply: str | None = None
@@ -59,7 +59,7 @@ class ServeOptions:
 def session_for(settings: Settings, options: ServeOptions) -> Iterator[Session]:
     """The session that *options* ask for, with its event log open while the block runs.
 
-    Raises `UsageError` for what cannot be, before anything is opened.
+    Raises `UsageError` for options that cannot work, before anything is opened.
     """
     if options.ready_file is not None:
         _writable(options.ready_file)
@@ -105,7 +105,7 @@ def session_for(settings: Settings, options: ServeOptions) -> Iterator[Session]:
 
 
 def _writable(path: Path) -> None:
-    """Raise `UsageError` (U6) for a ready file that could not be written when all is done."""
+    """Raise `UsageError` (U6) for a ready file that could not be written later."""
     if path.exists():
         why = None if path.is_file() else "there is something else than a file"
     else:
@@ -119,7 +119,7 @@ def _writable(path: Path) -> None:
 
 
 def _signed_elsewhere(options: ServeOptions) -> str:
-    """A word to those whose app checks signatures where it sees another URL than Twilio signs."""
+    """A hint for an app that checks signatures but sees another URL than Twilio signs, or empty."""
     seen, public = urlsplit(options.forward_to or ""), urlsplit(options.public_url or "")
     signed = public.path.rstrip("/") + SMS
     if options.resign or (seen.path == signed and not seen.query):
@@ -128,7 +128,7 @@ def _signed_elsewhere(options: ServeOptions) -> str:
 
 
 def _answers(options: ServeOptions, rule: ChosenRule, app: Forwarder | None) -> Answers:
-    """What answers messages, as the header says it."""
+    """What answers messages, as label and words for the header."""
     if app is None:
         return Answers("reply", rule.words)
     words = f"{options.forward_to} gets every message{_signed_elsewhere(options)}"
@@ -140,7 +140,7 @@ def _forwarder(settings: Settings, options: ServeOptions) -> Forwarder | None:
         return None
     from smsquest_cli.forwarding import Forwarder
 
-    # What the app checks with: the sandbox signs with the same.
+    # The token that the app checks with: the sandbox signs with the same one.
     token = settings.signing_token if options.resign else None
     return Forwarder(options.forward_to, status_to=options.forward_status, resign_with=token)
 
@@ -155,7 +155,7 @@ def _entrance(settings: Settings, options: ServeOptions, log: EventLog, run_id: 
 
             base = public_url(options.public_url, allow_local=settings.twilio_is_local)
         return Entrance(settings, log, run_id=run_id, base_url=base)
-    settings.rest_credentials()  # nothing heavy is imported to find that there are none
+    settings.rest_credentials()  # fails before anything heavy is imported
     from smsquest_cli.serving.number_entrance import NumberEntrance
 
     return NumberEntrance(

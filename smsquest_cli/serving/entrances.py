@@ -33,7 +33,7 @@ API_THREADS: Final = 24  # an app may call the API from inside its webhook
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trust:
-    """How requests are known to be genuine; *words* are what the header says of it."""
+    """How requests are known to be genuine; *words* are what the header says about it."""
 
     verifier: Verifier | None
     account_sid: str | None
@@ -51,13 +51,13 @@ class Entrance:
     def __init__(
         self, settings: Settings, log: EventLog, *, run_id: str, base_url: str | None = None
     ) -> None:
-        """*base_url* is what a proxy of the user's is known as, if there is one."""
+        """*base_url* is the public URL of the user's own proxy, if there is one."""
         self.number: str | None = None
         self.number_sid: str | None = None
         self.sandbox: SandboxAccount | None = None
         self.control_token: str | None = None
         self.restored: bool | None = None
-        self.next_step: str | None = None  # said in the end
+        self.next_step: str | None = None  # said at the end
         self.retry_after: float | None = None  # seconds after which `check` has something to do
         self.base_url = base_url or ""
         self._settings = settings
@@ -108,10 +108,10 @@ class Entrance:
         moved(self.base_url)
 
     def point(self, undone: ExitStack, last_call: Callable[[], None]) -> None:
-        """Have Twilio call us; nothing is to be told to anybody here."""
+        """Have Twilio call us; without a number there is nothing to do."""
 
     def ready(self, local_url: str, app: Forwarder | None, *, verify: bool) -> Ready:
-        """The record that says so; *app* is the one that gets every message, if there is one."""
+        """The ready record; *app* is the one that gets every message, if there is one."""
         return Ready(
             ts=datetime.now(UTC),
             mode=self.mode,
@@ -135,13 +135,13 @@ class Entrance:
         return Header(tuple(lines), footer_hint="Ctrl-C stops")
 
     def catch_up(self) -> None:
-        """Record what came while nobody listened, where that was asked for."""
+        """Record what came while nobody listened, if that was asked for."""
 
     def check(self) -> None:
         """Raise the `SmsquestError` that ends the run, if there is one."""
 
     def why_silent(self) -> str:
-        """Why nothing may have come, most likely first."""
+        """The reasons why nothing may have come, the likeliest first."""
         return 'Send one with: smsquest simulate "hello"'
 
     def insist(self, count: int) -> None:
@@ -152,7 +152,7 @@ class Entrance:
         self._log.append(LogEntry(event))
 
     def tell(self, problem_id: str, *, severity: str | None = None, **values: object) -> None:
-        """Say a problem on the way to being ready, and record it."""
+        """Show a problem on the way to being ready, and record it."""
         problem = Problem.of(
             problem_id, at=datetime.now(UTC), about=None, severity=severity, **values
         )
@@ -176,7 +176,7 @@ class SandboxEntrance(Entrance):
         )
 
     def prepare(self) -> None:
-        """Nothing of an account is used, and that is said."""
+        """Say that no account is used, if there are credentials for one."""
         if self._settings.account_sid or self._settings.api_key:
             but = ", save TWILIO_AUTH_TOKEN to sign with" if self._settings.auth_token else ""
             console.say(f"note: Twilio credentials found but not used in the sandbox{but}")

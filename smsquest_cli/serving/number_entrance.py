@@ -48,7 +48,7 @@ RECHECK_SECONDS: Final = 30.0  # how often the number is read again while we ser
 NEW_TUNNEL_SECONDS: Final = 10.0
 GIVEN_URL_SECONDS: Final = 3.0
 RETRY_SECONDS: Final = 5.0  # between tries to point the number at a tunnel that moved
-GIVE_UP_COUNT: Final = 3  # so many signals end the tries to put the number back
+GIVE_UP_COUNT: Final = 3  # this many signals end the tries to put the number back
 
 
 class NumberEntrance(Entrance):
@@ -66,7 +66,7 @@ class NumberEntrance(Entrance):
         yes: bool = False,
         backfill: datetime | None = None,
     ) -> None:
-        """Raises `CredentialsError` where there are none, `UsageError` for a *given_url*."""
+        """Raises `CredentialsError` if there are none, `UsageError` for a bad *given_url*."""
         super().__init__(settings, log, run_id=run_id)
         self.mode = "tunnel" if given_url is None else "public"
         self._given = (
@@ -91,7 +91,7 @@ class NumberEntrance(Entrance):
         self._original = ""
 
     def prepare(self) -> None:
-        """Choose the number, find out who answers it, and ask where something would be lost."""
+        """Choose the number, find out who answers it, and ask if something would be lost."""
         now = datetime.now(UTC)
         for note in self._settings.notes(at=now):
             if note.id != "C5":  # said when it was found out
@@ -114,7 +114,7 @@ class NumberEntrance(Entrance):
         self.number, self.number_sid = number.phone_number, number.sid
 
     def open(self, undone: ExitStack, local_url: str, moved: Callable[[str], None]) -> None:
-        """Open the tunnel, and ask ourselves through it."""
+        """Open the tunnel, and send ourselves a request through it."""
         self._moved = moved
         undone.callback(self._gateway.close)
         if self._given is not None:
@@ -219,7 +219,7 @@ class NumberEntrance(Entrance):
         )
 
     def _service_lines(self) -> list[tuple[str, str]]:
-        """That it is a Messaging Service which was changed, and what comes along."""
+        """The line that says that a Messaging Service was changed, and which numbers come along."""
         service = self._route.service if self._route is not None else None
         if service is None:
             return []
@@ -227,7 +227,7 @@ class NumberEntrance(Entrance):
         return [("service", f"{named_service(service)} points here{along}")]
 
     def why_silent(self) -> str:
-        """Why nothing may have come, most likely first."""
+        """The reasons why nothing may have come, the likeliest first."""
         return (
             f"Likely, in this order: a Messaging Service answers for {self.number} (N4) or drops "
             "its messages (N5), another program has taken it (M4), the way here is cut (T6). "
@@ -263,7 +263,7 @@ class NumberEntrance(Entrance):
         self.record(problem)
 
     def _tunnel_changed(self, change: TunnelChange) -> None:
-        """In the watcher's thread: record it, which wakes the session, and queue what is to do."""
+        """In the watcher's thread: record it, which wakes the session, and queue it for `check`."""
         at = change.at
         if (why := change.problem) is not None:
             self.record(events.Problem.told_by(why, at=at))
@@ -280,13 +280,13 @@ class NumberEntrance(Entrance):
         self.record(events.Tunnel(ts=at, state=state, url=change.url or None))
 
     def _follow(self, url: str) -> None:
-        """Point the number at the tunnel's new address; tried again while Twilio is away."""
+        """Point the number at the tunnel's new address; tried again while Twilio is unavailable."""
         self.base_url = url
         self._moved(url)
         if self._pointing is not None:
             try:
                 self._pointing.repoint(url + SMS)
-            except (TwilioRefusedError, NumberError, CredentialsError) as err:  # or not yet
+            except (TwilioRefusedError, NumberError, CredentialsError) as err:  # or only for now
                 if self.retry_after is None:  # said once, not at every try
                     self.record(events.Problem.told_by(err, at=datetime.now(UTC)))
                 self.retry_after = RETRY_SECONDS
@@ -294,11 +294,11 @@ class NumberEntrance(Entrance):
         self._moved_to = self.retry_after = None
 
     def _watch(self, stopping: threading.Event) -> None:
-        """Look from time to time whether the number still calls us, and with every message."""
+        """Look from time to time if the number still calls us, and if messages have been missed."""
         assert self._pointing is not None
         assert self.number is not None
         unheard = Unheard(self._gateway, self._log, number=self.number, run=self._run_id)
         while not stopping.wait(RECHECK_SECONDS):
-            with suppress(LocalError):  # the log tells its reader
+            with suppress(LocalError):  # whoever reads the log gets the error
                 if self._pointing.check() and (problem := unheard.look()) is not None:
                     self.record(problem)

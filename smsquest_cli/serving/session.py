@@ -63,7 +63,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What answers messages, as the header says it; and the app, if it is one."""
+    """What answers messages, as the header says it; and the app, if an app does."""
 
     label: str
     words: str
@@ -94,7 +94,7 @@ class Session:
         self._output = output
         self._answers = answers
         self._app = answers.app
-        self._inbox = Inbox()  # for what went out: which callbacks are of which reply
+        self._inbox = Inbox()  # for what went out: which callbacks belong to which reply
         self._received = self._matching = self._answered = 0  # each message counts once
         self._unanswered: set[str] = set()  # matching ones: an app may take its time
         self._signals = Signals(entrance.insist, to_the_end=True)
@@ -129,7 +129,7 @@ class Session:
             finally:
                 try:
                     self._finish()
-                except LocalError as err:  # of the log, which may be why it ended
+                except LocalError as err:  # from the log, which may be why it ended
                     code = code or err.exit_code
                     if err.id != told:
                         console.show_error(err, output=self._output)
@@ -137,7 +137,7 @@ class Session:
 
     def _start(self, undone: ExitStack, shown: ExitStack) -> None:
         entrance = self._entrance
-        self._forget_ready()  # a job that waits for the file is not to find that of another run
+        self._forget_ready()  # a job that waits for the file must not find that of another run
         with self._signals.interruptible():
             entrance.prepare()
         listening = bind(self._place.port)
@@ -155,7 +155,7 @@ class Session:
         if self._app is not None:
             self._app.refuse(entrance.base_url)
         self._signals.check()
-        # Never cut short: a signal is looked at before the change, and when it can be undone.
+        # Never cut short: signals are looked at before the change, and once it can be undone.
         entrance.point(undone, self._signals.check)
         self._signals.check()
         self._announce(undone, shown, listening.url)
@@ -172,7 +172,7 @@ class Session:
             undone.callback(self._forget_ready)
         run = Run(self._place.run_id, ready, self._place.store, self._entrance.control_token)
         undone.enter_context(announced(self._place.home, run))
-        if self._output is not console.Output.JSON:  # what came before has been told on the way
+        if self._output is not console.Output.JSON:  # earlier news has been shown on the way
             self._cursor = position
         self._view = shown.enter_context(make_view(self._output, header=self._header()))
         with self._signals.interruptible():
@@ -181,7 +181,7 @@ class Session:
             self._entrance.catch_up()
 
     def _forget_ready(self) -> None:
-        """Remove the ready file, if it is of this run or of one that is gone."""
+        """Remove the ready file, if it belongs to this run or to one that is gone."""
         path = self._place.ready_file
         if path is None:
             return
@@ -201,11 +201,11 @@ class Session:
         return replace(header, lines=(*header.lines[:at], *more, *header.lines[at:]))
 
     def _tell(self, problem: events.Problem) -> None:
-        with suppress(LocalError):  # the log tells its reader
+        with suppress(LocalError):  # whoever reads the log gets the error
             self._log.append(LogEntry(problem))
 
     def _receive(self) -> None:
-        """Show what comes until the goal is reached; raises what else ends the run."""
+        """Show what comes until the goal is reached; raises whatever else ends the run."""
         limit = float("inf") if self._goal.timeout is None else self._goal.timeout
         deadline = time.monotonic() + limit
         while True:
@@ -229,7 +229,7 @@ class Session:
         return min([*waits, IDLE_SECONDS])
 
     def _show_news(self) -> None:
-        """Everything recorded since the last look, counted and shown."""
+        """Count and show everything recorded since the last look."""
         while True:
             batch = self._log.read(self._cursor, run=self._place.run_id)
             if batch.cursor == self._cursor:
@@ -278,7 +278,7 @@ class Session:
         }
 
     def _finish(self) -> None:
-        """The last record of the run, and the last look at the screen."""
+        """Write and show the last record of the run."""
         if self._signals.reason is not None and self._reason == "error":
             self._reason = self._signals.reason
         if self._view is None:

@@ -1,4 +1,4 @@
-"""Messages that Twilio got for a number and did not bring here: nothing else tells of them."""
+"""Messages that Twilio got for a number and did not bring here: nothing else tells about them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 PATIENCE: Final = timedelta(seconds=20)  # Twilio tries twice to connect
 MOST: Final = 20  # messages, the newest
-OUTAGE: Final = timedelta(minutes=6)  # a tunnel that is down for longer is the end of a run
+OUTAGE: Final = timedelta(minutes=6)  # a tunnel that is down for longer ends the run
 
 
 class Unheard:
     """Compares what Twilio logs for *number* from now on with what comes in to *run*.
 
-    The first message that did not come, and that nothing seen here explains, is told (N7).
+    The first message that did not come, and that nothing seen here explains, is reported (N7).
     """
 
     def __init__(
@@ -42,13 +42,13 @@ class Unheard:
         self._patience = patience
         self._now = now
         self._began = log.head()
-        # Twilio tells seconds only: what came in this one may have come before us.
+        # Twilio's times are whole seconds: a message in this one may have come before us.
         began = now() - self._ahead
         self._since = began.replace(microsecond=0) + timedelta(seconds=1)
         self._told = False
 
     def look(self) -> Problem | None:
-        """N7, once; None also where Twilio does not let us look."""
+        """N7, once; also None if Twilio does not let us look."""
         if self._told:
             return None
         try:
@@ -61,7 +61,7 @@ class Unheard:
         self._told = True
         assert missing.created is not None
         time = f"{(missing.created + self._ahead).astimezone():%H:%M:%S}"
-        # Not a record about that message: `--backfill` is still to find it missing here.
+        # Not a record about that message: `--backfill` must still find it missing here.
         return Problem.of("N7", at=self._now(), sid=missing.sid, time=time)
 
     def _is_missing(self, message: SentMessage) -> bool:
