@@ -1,7 +1,7 @@
 """One ngrok agent with its one endpoint: started through pyngrok, listened to, ended.
 
 pyngrok (9.1) starts an agent well and leaves much to its caller: no deadline, no word when the
-agent dies, the authtoken on the command line, the agent's errors on our screen. What is done about
+agent dies, the authtoken on the command line, the agent's errors on our screen. What we do about
 each of them stands here, beside the reason.
 """
 
@@ -49,7 +49,7 @@ _NEWS: Final = (
     ("client session established", BACK),
 )
 
-API_SECONDS: Final = 10.0  # of one request to the agent, which asks ngrok's service meanwhile
+API_SECONDS: Final = 10.0  # for one request to the agent, which asks ngrok's service meanwhile
 APPEAR_SECONDS: Final = 10.0  # until there is a process
 GRACE_SECONDS: Final = 1.0
 _window = threading.Lock()  # one start at a time has standard error and the environment
@@ -65,7 +65,7 @@ class Launch:
     local_url: str
     home: Path
     token: str | None = field(default=None, repr=False)
-    startup_seconds: int = 15  # pyngrok's limit, which a silent agent does not hear
+    startup_seconds: int = 15  # pyngrok's limit, only checked when the agent prints
     seconds: float = 40.0  # ours, for agent and endpoint
 
 
@@ -87,11 +87,11 @@ class Agent:
 
     @property
     def running(self) -> bool:
-        """Whether the agent's process is there; nothing is said of its session."""
+        """Whether the agent's process is there; this says nothing about its session."""
         return self._child.proc.poll() is None
 
     def close(self) -> None:
-        """Take the endpoint down and end the agent, within about two seconds; again does nothing.
+        """Take the endpoint down and end the agent, in about two seconds; may be called twice.
 
         pyngrok's own ``disconnect`` and ``kill`` may start an agent, wait for a lock that a start
         elsewhere holds, and forget other tunnels of this process.
@@ -142,10 +142,11 @@ def start(
     cancel: threading.Event,
     hear: Callable[[str], None] = lambda _news: None,
 ) -> Agent:
-    """Start an agent with an endpoint at *url* (None: which ngrok chooses) to the local server.
+    """Start an agent with an endpoint at *url* (None: ngrok chooses) to the local server.
 
-    To be called in a thread that no signal reaches; *cancel* ends it early. Raises `NoAgentError`,
-    and then no agent is left. *hear* is called from other threads and must not block.
+    Must be called in a thread that no signal reaches; *cancel* ends it early. Raises
+    `NoAgentError`, and then no agent is left. *hear* is called from other threads and must not
+    block.
     """
     if not os.path.exists(launch.path):  # noqa: PTH110 - else pyngrok would fetch another
         raise NoAgentError("vanished", "", seconds=0)
@@ -185,7 +186,7 @@ class _Connecting(threading.Thread):
         silence_pyngrok()
         self._processes = process._current_processes  # noqa: SLF001
         path = launch.path
-        while process.is_process_running(path):  # its token and settings are another's
+        while process.is_process_running(path):  # that one has another's token and settings
             path = os.path.join(os.path.dirname(path), ".", os.path.basename(path))  # noqa: PTH118, PTH119, PTH120 - pathlib would drop the dot
         self._path = path
         self._launch = launch
@@ -212,7 +213,7 @@ class _Connecting(threading.Thread):
             start_new_session=True,  # Ctrl-C is for us: the number goes back before the agent ends
             config_version="3" if launch.has_endpoints else "2",
         )
-        # pyngrok writes it on the command line, for all to read; the agent has it from its
+        # pyngrok writes it on the command line, for all to read; the agent gets it from its
         # environment. Set only now: the constructor reads the environment too.
         config.auth_token = None
         options: dict[str, Any] = {}
@@ -231,7 +232,7 @@ class _Connecting(threading.Thread):
             except PyngrokNgrokHTTPError as err:
                 if err.status_code != HTTPStatus.BAD_REQUEST:
                     raise
-                self.endpoint = connect(**options)  # it does not know the field
+                self.endpoint = connect(**options)  # this agent does not know the field
         except BaseException as err:  # noqa: BLE001 - of seven kinds, and all mean the same
             self._error = err
         finally:
@@ -240,7 +241,7 @@ class _Connecting(threading.Thread):
                 self.abandon()
 
     def child(self, *, until: float, cancel: threading.Event) -> NgrokProcess | None:
-        """The agent's process as soon as there is one; None if it came to none."""
+        """The agent's process as soon as there is one; None if none appears."""
         while not self.done.wait(0.005) and self._path not in self._processes:
             if cancel.is_set():
                 until = min(until, time.monotonic() + GRACE_SECONDS)
@@ -297,7 +298,7 @@ class _Connecting(threading.Thread):
 
 
 def _refusal_in(body: str) -> str:
-    """The reason in an answer of the agent's API; what it is not, as it is."""
+    """The reason in an answer of the agent's API; any other text is returned as it is."""
     try:
         answer = json.loads(body)
         return str(answer["details"]["err"])
@@ -306,7 +307,7 @@ def _refusal_in(body: str) -> str:
 
 
 def _end(child: NgrokProcess) -> None:
-    """End an agent and forget it in pyngrok: asked first, so that ngrok hears of it at once."""
+    """End an agent and forget it in pyngrok: it is asked first, so that ngrok hears at once."""
     from pyngrok import process
 
     proc = child.proc

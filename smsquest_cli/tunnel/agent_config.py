@@ -54,9 +54,9 @@ def agent_folder() -> Path:
 
 
 def read_config(folder: Path) -> AgentConfig:
-    """The user's settings in *folder*; raises `TunnelError` (T20) where pyngrok could not use them.
+    """The user's settings in *folder*; raises `TunnelError` (T20) if pyngrok could not use them.
 
-    Looked at before anything is started: what pyngrok raises for them is of five kinds.
+    They are checked before anything is started: pyngrok raises five kinds of errors for them.
     """
     from pyngrok import installer
     from pyngrok.exception import PyngrokError

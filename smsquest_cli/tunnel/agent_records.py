@@ -1,4 +1,4 @@
-"""Which agents our runs have started: so that one which outlived its run is known and ended.
+"""Which agents our runs have started, so that one that outlives its run is found and ended.
 
 A run that was killed leaves its agent behind: the address stays taken, and Twilio posts into
 nothing. Each agent has a file in ``<home>/ngrok-agents`` while it lives.
@@ -86,7 +86,7 @@ def recorded(home: Path) -> Iterator[AgentRecord]:
 def end_orphans(home: Path, *, timeout: float = 2.0) -> list[int]:
     """End every recorded agent whose run is gone, and return their pids.
 
-    Only what we have started ourselves, and only if it is still that process.
+    Only agents that we have started ourselves, and only if it is still that process.
     """
     ended = []
     for orphan in [found for found in recorded(home) if not found.owner_runs]:

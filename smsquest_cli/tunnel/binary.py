@@ -21,23 +21,23 @@ if TYPE_CHECKING:
 
 OLDEST: Final = (3, 0)  # pyngrok drives no older one
 OLDEST_WITH_ENDPOINTS: Final = (3, 30)  # before: no /api/endpoints, and pyngrok waits for ever
-SMALLEST: Final = 1 << 20  # the agent has tens of megabytes; what is less is a wrapper of it
+SMALLEST: Final = 1 << 20  # the agent has tens of megabytes; a smaller file is a wrapper
 NAME: Final = "ngrok.exe" if sys.platform == "win32" else "ngrok"
 DOWNLOAD_SECONDS: Final = 30.0  # for each read, not for the whole
 _VERSION: Final = re.compile(r"version v?(\d+)\.(\d+)\S*")
-_BY_PYNGROK: Final = b"pyngrok.ngrok"  # what the command of that name imports, which pyngrok brings
+_BY_PYNGROK: Final = b"pyngrok.ngrok"  # imported by the ngrok command that pyngrok brings
 
 
 @dataclass(frozen=True, slots=True)
 class Binary:
-    """An agent that can be run, and its version as it says it itself."""
+    """An agent that can be run, and the version that it reports itself."""
 
     path: str
     version: str
 
     @property
     def has_endpoints(self) -> bool:
-        """Whether its local API has ``/api/endpoints``; where it is not known, the older one."""
+        """Whether its local API has ``/api/endpoints``; an unknown version counts as old."""
         return (_numbers(self.version) or OLDEST) >= OLDEST_WITH_ENDPOINTS
 
 
@@ -46,7 +46,7 @@ def find(given: str | None, *, search_path: str | None, folder: Path) -> str | N
 
     A ``ngrok`` that is only a wrapper (pyngrok's and npm's, which lie on the path of a virtual
     environment) is passed over: ending it would leave the agent running. Raises `TunnelError` (T16)
-    where *given* is none.
+    if *given* is not an agent.
     """
     if given:
         path = shutil.which(given, path=search_path) or os.path.abspath(os.path.expanduser(given))  # noqa: PTH100, PTH111 - strings, as pyngrok wants them
@@ -132,7 +132,7 @@ def download(folder: Path, *, say: Callable[[str], None]) -> str:
 
 
 def _unpack(archive: Path, target: Path) -> None:
-    """Write the one file that is wanted out of *archive*, whatever else it holds."""
+    """Write the one file that is wanted from *archive* to *target*, whatever else it holds."""
     import tarfile
     import zipfile
 

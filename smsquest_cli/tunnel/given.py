@@ -9,8 +9,8 @@ from smsquest_cli.webhook_urls import is_local, shown, web_parts
 def public_url(text: str, *, allow_local: bool = False) -> str:
     """The origin (and path) in *text*, without a slash at its end.
 
-    Raises `UsageError` where it is none (U6), or one that Twilio cannot reach (N9) unless
-    *allow_local*: a Twilio that is on this computer itself reaches it.
+    Raises `UsageError` if it is not one (U6), or one that Twilio cannot reach (N9) unless
+    *allow_local*: a Twilio that is on this computer itself can reach it.
     """
     url = text.strip()
     parts = web_parts(url)

@@ -1,4 +1,4 @@
-"""The ngrok tunnel: everything that must be right before an agent starts, and its words if not."""
+"""The ngrok tunnel: what must be right before an agent starts, and what to say if it is not."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SLOW_SECONDS: Final = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NgrokSettings:
-    """What an ngrok tunnel needs to know; *say* is told, in words, what takes long."""
+    """What an ngrok tunnel needs to know; *say* is told what takes long, in words."""
 
     home: Path
     authtoken: str | None = field(default=None, repr=False)
@@ -60,7 +60,7 @@ class NgrokTunnel:
         timings: Timings | None = None,
         wall: Callable[[], float] = time.time,
     ) -> NgrokTunnel:
-        """A tunnel to *local_url*; raises `TunnelError`, and leaves no process then.
+        """A tunnel to *local_url*; raises `TunnelError`, and then leaves no process.
 
         Whatever else is raised meanwhile in this thread (Ctrl-C) leaves none either.
         """
@@ -89,12 +89,12 @@ class NgrokTunnel:
         return self._watch.url
 
     def close(self) -> None:
-        """Take the tunnel down and end the agent, within about two seconds; again does nothing."""
+        """Take the tunnel down and end the agent, in about two seconds; may be called twice."""
         self._watch.close()
 
 
 def end_orphans(home: Path, say: Callable[[str], object]) -> int:
-    """End the agents that killed runs have left behind, and *say* so; how many there were."""
+    """End the agents that killed runs have left behind, and *say* so; returns how many."""
     ended = agent_records.end_orphans(home)
     for _ in ended:
         say("ended an ngrok agent that a killed smsquest had left behind")
@@ -182,7 +182,7 @@ class _Beginning:
 
 
 def _wanted_url(domain: str | None) -> str | None:
-    """The URL of *domain*, which may be given as one."""
+    """The URL of *domain*, which may be a URL already."""
     if not domain:
         return None
     return domain.rstrip("/") if "://" in domain else f"https://{domain.strip('/')}"
@@ -191,8 +191,8 @@ def _wanted_url(domain: str | None) -> str | None:
 def _apart(work: Callable[[], None], *, cancel: threading.Event, slow: Callable[[], None]) -> None:
     """Do *work* in a thread, so that a signal interrupts the wait for it and not the work itself.
 
-    Whatever ends the wait sets *cancel*, and passes when the work has ended. *slow* is called when
-    it takes longer than one waits without a word.
+    Whatever ends the wait sets *cancel*, and is raised again once the work has ended (or after 5
+    seconds). *slow* is called if the work takes longer than `SLOW_SECONDS`.
     """
     ended = threading.Event()
     failures: list[BaseException] = []

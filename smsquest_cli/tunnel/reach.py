@@ -37,7 +37,7 @@ def self_test(url: str, expected_run: str, timeout: float = 10.0) -> float:
     """How many ms ``/healthz`` of the run *expected_run* takes through the public *url*.
 
     A new tunnel may need a moment: tried again for *timeout* seconds. Raises `TunnelError`: T12
-    where another run answers too, T19 with the reason where ours does not, or T11 or T13.
+    if another run answers too, T19 with the reason if ours does not, or T11 or T13.
     """
     opener = _opener(url)
     deadline = time.monotonic() + timeout
@@ -65,7 +65,7 @@ def self_test(url: str, expected_run: str, timeout: float = 10.0) -> float:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What a probe found: the run that answered, or why there was no answer of one."""
+    """What a probe found: the run that answered, or why none did."""
 
     run: str | None = None
     reason: str = ""
@@ -74,9 +74,9 @@ class _Found:
 
 
 def _opener(url: str) -> OpenerDirector:
-    """Goes through the proxy of this network where there is one, but never to this computer.
+    """An opener that uses the proxy of this network, if there is one, but never for this computer.
 
-    It has no handler for redirects and errors: they are answers, and not ours.
+    It has no handler for redirects and errors: these are answers, but not ours.
     """
     from urllib.request import HTTPHandler, HTTPSHandler, OpenerDirector, ProxyHandler
 

@@ -1,4 +1,4 @@
-"""What ngrok said, turned into a problem with a next step: its codes, and what comes without one.
+"""What ngrok said, turned into a problem with a next step: its codes, and what it says without one.
 
 The texts of ngrok quote the authtoken (105, 107) and hold line ends as ``backslash n``; neither
 gets out of here.
@@ -54,7 +54,7 @@ class Attempt:
 class NoAgentError(Exception):
     """The agent was not started, or has ended: ``kind`` is refused, late or vanished.
 
-    ``said`` is all that was said and may quote the authtoken: it is no argument of the exception.
+    ``said`` is all that was said and may quote the authtoken: it is not in the exception's text.
     """
 
     def __init__(self, kind: str, said: str, *, seconds: float) -> None:

@@ -32,7 +32,7 @@ def silence_pyngrok() -> None:
 
 @contextmanager
 def standard_error(file: IO[bytes]) -> Iterator[None]:
-    """Let a process that is started meanwhile write its errors to *file*, not on our screen."""
+    """Let a process that is started in the block write its errors to *file*, not on our screen."""
     try:
         ours = os.dup(2)
     except OSError:  # closed: there is no screen
@@ -48,7 +48,7 @@ def standard_error(file: IO[bytes]) -> Iterator[None]:
 
 @contextmanager
 def environment(**values: str | None) -> Iterator[None]:
-    """Set variables of the environment meanwhile; a value of None leaves one as it is."""
+    """Set variables of the environment during the block; a value of None leaves one as it is."""
     wanted = {name: value for name, value in values.items() if value is not None}
     former = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
@@ -70,7 +70,8 @@ def _set_environment(values: Mapping[str, str | None]) -> None:
 def loopback_unproxied() -> Iterator[None]:
     """Keep pyngrok's requests to the agent, and the agent's to us, away from ``http_proxy``.
 
-    Only meanwhile: on macOS and Windows the variable makes Python forget the system's proxies.
+    Only during the block: on macOS and Windows the variable makes Python forget the system's
+    proxies.
     """
     global _unproxied_depth  # noqa: PLW0603
     with _unproxied:

@@ -35,7 +35,7 @@ class TunnelChange:
     """The tunnel is ``down``; ``up`` again, or ``changed`` to another ``url``; ``lost`` for good.
 
     ``reason`` says why it went, or why it does not come back. While that is tried again it is
-    ``retrying``, with the *problem* that was in the way the last time; each is told once.
+    ``retrying``, with the *problem* that was in the way the last time; each is reported once.
     """
 
     state: str
@@ -92,7 +92,7 @@ class Watch:
         self._down_since: float | None = None
         self._next_start = 0.0
         self._starts = 0
-        self._why: SmsquestError | None = None  # it was not back at the last try
+        self._why: SmsquestError | None = None  # why it was not back at the last try
         self._said: set[str] = set()
         self._fixed = False
         self._url = ""  # the address that was told last
@@ -103,7 +103,7 @@ class Watch:
         return self.agent.url if self.agent is not None else self._url
 
     def open(self, url: str | None) -> None:
-        """Start the first agent, at *url* where one is asked for; raises what *begin* raises."""
+        """Start the first agent, at *url* if one is asked for; raises what *begin* raises."""
         self._fixed = url is not None
         self._start(url)
         self._url = self.url
@@ -114,7 +114,7 @@ class Watch:
         self._thread.start()
 
     def close(self) -> None:
-        """End the agent, and no other begins; nothing is told any more."""
+        """End the agent, and start no other; nothing more is reported."""
         self._stopping.set()
         self._news.put((self._generation, ""))
         with self._lock:
@@ -148,7 +148,7 @@ class Watch:
             self._go_down("ngrok's agent ended", wait=0.0)
 
     def _notice_sleep(self, waited: float) -> None:
-        """Compare the clocks; on Windows the steady one goes on in sleep, but a wait was long."""
+        """Notice sleep by the two clocks; on Windows, where both keep running, by a long wait."""
         ahead = self._wall() - self._steady()
         slept, self._ahead = max(ahead - self._ahead, waited - self._timings.tick), ahead
         if slept > ASLEEP_SECONDS:
@@ -169,7 +169,7 @@ class Watch:
             self._next_start = self._steady() + wait
 
     def _recover(self, since: float) -> None:
-        """One step on the way back: it leads here again, or a start, or it has been too long."""
+        """One step on the way back: it leads here again, or is started again, or is given up."""
         now = self._steady()
         if self._online and self._leads_here():
             self._down_since = None
@@ -239,12 +239,12 @@ class Watch:
     def _tell(self, state: str, reason: str, problem: SmsquestError | None = None) -> None:
         if self._stopping.is_set():
             return
-        with suppress(SmsquestError):  # whoever is told may fail; the tunnel is to be kept up
+        with suppress(SmsquestError):  # whoever is told may fail; the tunnel must stay up
             self._tell_them(TunnelChange(state=state, url=self.url, reason=reason, problem=problem))
 
 
 def _words(seconds: float) -> str:
-    """*seconds* as one says them: ``40 s``, ``41 min``, ``7 h``."""
+    """*seconds* as people say them: ``40 s``, ``41 min``, ``7 h``."""
     if seconds < 90:  # noqa: PLR2004
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
