@@ -38,7 +38,7 @@ class TwilioGateway:
     """Twilio's REST API for one account; the SDK is imported with the first call.
 
     Every method raises `CredentialsError` (C2, C4, C8), `TwilioRefusedError` (W1 with the code of
-    Twilio, W2 not reachable, W3 busy) or what a code means in particular.
+    Twilio, W2 not reachable, W3 busy) or the error that a certain code stands for.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class TwilioGateway:
     def set_number(self, sid: str, fields: Mapping[str, str]) -> PhoneNumber:
         """Change those *fields* of the number *sid* (`PhoneNumber`'s names), and no other.
 
-        An empty string clears a field. Returns the number as Twilio says it is then.
+        An empty string clears a field. Returns the number as Twilio then reports it.
         """
         with self._asking("update the phone number", "Phone Numbers: update", number=sid):
             return PhoneNumber.of(self._client.incoming_phone_numbers(sid).update(**fields))
@@ -175,7 +175,7 @@ class TwilioGateway:
     ) -> list[SentMessage]:
         """The messages of the account's log, the newest first, *limit* at most.
 
-        *since* goes by their creation: what is not sent yet has no other date.
+        *since* goes by their creation: a message that is not sent yet has no other date.
         """
         numbers = {"from_": from_, "to": to}
         wanted = {name: number for name, number in numbers.items() if number}
@@ -215,14 +215,14 @@ class TwilioGateway:
             return SentMessage.of(self._client.messages.create(**fields))
 
     def alerts(self, *, since: datetime, limit: int = 50) -> list[Alert]:
-        """What Twilio has held against webhooks *since* then, the newest first."""
+        """The alerts that Twilio has logged about webhooks *since* then, the newest first."""
         with self._asking("list the alerts", "Monitor Alerts: list"):
             start = since.astimezone(UTC).replace(microsecond=0)
             found = self._client.monitor.v1.alerts.list(start_date=start, limit=limit)
             return [Alert.of(one) for one in found]
 
     def account(self) -> Account | None:
-        """The account itself, or None where an API key may not read it (C3)."""
+        """The account itself, or None if an API key may not read it (C3)."""
         try:
             with self._asking("read the account", "Accounts: read"):
                 return Account.of(self._client.api.v2010.accounts(self.login.account_sid).fetch())
@@ -255,7 +255,7 @@ class TwilioGateway:
 
     @contextmanager
     def _asking(self, action: str, permission: str, **about: str) -> Iterator[None]:
-        """What the SDK and the HTTP client raise inside, as our problems."""
+        """Turn what the SDK and the HTTP client raise inside into our problems."""
         from twilio.base.exceptions import TwilioException
 
         from smsquest_cli.twilio_api.http import BusyError, NoAnswerError, RefusalError, plain
@@ -272,14 +272,14 @@ class TwilioGateway:
         except NoAnswerError as err:
             raise TwilioRefusedError("W2", host=err.host, reason=err.reason) from err
         except (TwilioException, AttributeError, KeyError, TypeError, ValueError) as err:
-            # An answer in JSON, but without what Twilio's answers have.
+            # An answer in JSON, but without the parts that Twilio's answers have.
             reason = f"its answer is none of Twilio's: {plain(str(err))}"
             host = self.login.origin or "api.twilio.com"
             raise TwilioRefusedError("W2", host=host, reason=reason) from err
 
 
 def _unless_missing(fetch: Callable[[], T]) -> T | None:
-    """What *fetch* gives, or None where Twilio says 404."""
+    """What *fetch* gives, or None if Twilio says 404."""
     from smsquest_cli.twilio_api.http import RefusalError
 
     try:

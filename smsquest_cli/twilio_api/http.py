@@ -1,7 +1,7 @@
 """The SDK's HTTP client, with a timeout, retries of what may be repeated, and another origin.
 
-Whatever is no success leaves here as one of three exceptions, so that nobody needs to know in how
-many ways the SDK tells of it.
+Every failure leaves here as one of three exceptions, so that nobody needs to know in how many ways
+the SDK reports it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PATIENCE: Final = 8.0  # no further try once this many seconds have gone by
 LONGEST_PAUSE: Final = 2.0
 NO_CONTENT: Final = 204
 TOO_MANY: Final = 429
-# Besides GET, the updates that say the same twice may be sent twice. A message may not.
+# Besides GET, updates that change nothing the second time may be sent twice. A message may not.
 REPEATABLE: Final = re.compile(r"/IncomingPhoneNumbers/[^/]+\.json|/v1/Services/[^/]+")
 NEEDED: Final = (
     (
@@ -169,7 +169,7 @@ def _may_repeat(method: str, url: str) -> bool:
 
 
 def _lacking(path: str, content: Mapping[str, Any]) -> str:
-    """What is not in *content* though all hangs on it, or nothing.
+    """The essential part that is missing in *content*, or nothing.
 
     The SDK takes a missing webhook for an empty one, and that would be put back.
     """

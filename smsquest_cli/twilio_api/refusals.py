@@ -26,7 +26,7 @@ LONGEST_CALLBACK: Final = 4000
 
 
 class RefusedRequestError(TwilioRefusedError):
-    """A request that Twilio refused (W1), with its ``code`` for who knows what to do about it."""
+    """A request that Twilio refused (W1), with its ``code`` for callers that can deal with it."""
 
     def __init__(self, *, action: str, status: int, code: int, message: str) -> None:
         super().__init__("W1", action=action, status=status, code=code, message=message)
@@ -77,7 +77,7 @@ def _rejected(login: RestCredentials, code: int) -> str:
 
 
 def _fault_of(url: str) -> str:
-    """What Twilio has against *url* as a status callback."""
+    """Why Twilio refuses *url* as a status callback."""
     scheme, separator, rest = url.partition("://")
     host = re.split("[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
     if not separator or scheme.lower() not in ("http", "https"):

@@ -1,4 +1,4 @@
-"""What Twilio's API tells, as frozen values; what is unset is an empty string, as it is written."""
+"""What Twilio's API tells, as frozen values; an unset field is an empty string, as when writing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class PhoneNumber:
 
     @property
     def name(self) -> str:
-        """The name that somebody gave it; Twilio's own default, the number itself, is none."""
+        """The name that somebody gave it; Twilio's default, the number itself, does not count."""
         digits = "".join(filter(str.isdigit, self.friendly_name))
         national = digits and self.phone_number.endswith(digits)
         only_digits = not any(map(str.isalpha, self.friendly_name))
@@ -50,11 +50,11 @@ class PhoneNumber:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """A Messaging Service, and what it does with what comes in."""
+    """A Messaging Service, and what it does with inbound messages."""
 
     sid: str
     friendly_name: str = ""
-    inbound_request_url: str = ""  # without one it drops what comes in
+    inbound_request_url: str = ""  # without one it drops inbound messages
     inbound_method: str = "POST"
     fallback_url: str = ""
     use_inbound_webhook_on_number: bool = False  # "defer to sender's webhook"
@@ -96,7 +96,7 @@ class Application:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversationsAddress:
-    """An address of the Conversations API; where it is enabled a Conversation takes what comes."""
+    """An address of the Conversations API; if enabled, a Conversation takes what comes in."""
 
     sid: str
     address: str
@@ -156,7 +156,7 @@ class SentMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """An entry of the account's error log: what Twilio held against a webhook."""
+    """An entry of the account's error log: what was wrong with a webhook."""
 
     sid: str
     code: int | None
@@ -204,7 +204,7 @@ class Account:
 
 
 def _text(value: object) -> str:
-    """Text as it is; None, for what is unset, is empty."""
+    """Text as it is; None, which means unset, becomes empty."""
     return "" if value is None else str(value)
 
 
