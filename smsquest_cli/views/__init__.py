@@ -22,7 +22,7 @@ class Header:
     footer_hint: str = "Ctrl-C stops"
 
     def __iter__(self) -> Iterator[str]:
-        """Its lines, the texts below each other."""
+        """Its lines, with the texts below each other."""
         for label, text in self.lines:
             yield f"{label:<10}{text}" if label else text
 
@@ -37,10 +37,10 @@ class View(Protocol):
     ) -> None: ...
 
     def show(self, batch: Sequence[Event]) -> None:
-        """Show *batch*, or as much as is worth while now: `due` tells whether there is more."""
+        """Show *batch*, or as much as is worthwhile now: `due` says whether there is more."""
 
     def due(self) -> float | None:
-        """In how many seconds `refresh` is to be called; None while nothing waits for it."""
+        """The seconds until `refresh` should be called; None while nothing waits for it."""
 
     def refresh(self) -> None:
         """Show what was put off, if it is time."""

@@ -36,7 +36,7 @@ class Aside:
         self._view.show([one for one in batch if self._also or not isinstance(one, Problem)])
 
     def due(self) -> float | None:
-        """In how many seconds `refresh` is to be called; None while nothing waits for it."""
+        """The seconds until `refresh` should be called; None while nothing waits for it."""
         return self._view.due()
 
     def refresh(self) -> None:

@@ -1,7 +1,7 @@
 """The place on a terminal where something live is drawn, again and again.
 
-It is drawn only after a change or when the window has got another size, at most eight times a
-second and a small part of the time however slow the terminal is.
+It is drawn only after a change or when the window has a new size, at most eight times a second and
+for a small part of the time, however slow the terminal is.
 """
 
 from __future__ import annotations
@@ -57,13 +57,13 @@ class Canvas:
         self._widths: list[int] = []  # of the lines that are there
 
     def due(self, *, changed: bool) -> float | None:
-        """In how many seconds to draw, or to look again whether the window is as it was."""
+        """The seconds until it is time to draw, or to look at the size of the window again."""
         if changed or self._out.size != self._size:
             return self._throttle.due()
         return LOOK if self._out.is_terminal else None
 
     def draw(self, lines: Sequence[Text | Columns], above: Sequence[Text] = ()) -> None:
-        """Show *lines* in place of those that are there; *above* them, what is to stay."""
+        """Show *lines* in place of those that are there; what is *above* them stays."""
         with self._throttle.drawing(), self._out:  # one write for all
             if not self._live.is_started:
                 if self._out.is_terminal:
@@ -83,7 +83,7 @@ class Canvas:
         self._typing.close()
 
     def _unfold(self) -> None:
-        """Go up by the lines that there are more since a narrower window has folded some."""
+        """Move up over the lines that were added when a narrower window wrapped some."""
         width = self._out.width
         more = sum(max(0, taken - 1) // width for taken in self._widths)
         if more and width < self._size.width:

@@ -28,7 +28,7 @@ _DRAWN_ALONE: Final = frozenset({*range(0x1F1E6, 0x1F200), *range(0x1F3FB, 0x1F4
 
 @lru_cache(4096)
 def _most(character: str) -> int:
-    """The cells that *character* takes where it is drawn by itself."""
+    """The cells that *character* takes if it is drawn by itself."""
     if ord(character) in _DRAWN_ALONE:  # the halves of flags, and skin tones
         return 2
     return get_character_cell_size(character) + (character == _AS_EMOJI)
@@ -54,7 +54,7 @@ def cut(text: str, width: int) -> str:
 
 
 def fit(text: str, width: int) -> str:
-    """*text* in exactly *width* cells, or fewer where a terminal joins characters."""
+    """*text* in exactly *width* cells, or fewer if a terminal joins characters."""
     fitted = cut(text, width)
     return fitted + " " * (width - cells(fitted))
 
@@ -74,7 +74,7 @@ class Columns:
         return line.rstrip()
 
     def within(self, width: int) -> Columns:
-        """The same line where the window ends after *width* cells."""
+        """The same line, cut off after *width* cells."""
         return Columns(
             [(at, cut(text.rstrip(), width - at), style) for at, text, style in self.cells]
         )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def show_results(url: str, results: Iterable[Result], output: console.Output) -> list[Result]:
-    """Show *results* as they come, or together where *output* is one document; returns them."""
+    """Show *results* as they come, or together if *output* is one document; returns them."""
     if output is console.Output.LINES:
         return [_line(result) for result in results]
     found = list(results)

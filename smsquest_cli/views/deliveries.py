@@ -39,8 +39,8 @@ TICK: Final = timedelta(seconds=1)  # ages are shown in seconds
 class DeliveryTable:
     """A table with one row per message, drawn again at each change; notes stand below it.
 
-    With *wide* SIDs, ways and texts are whole: in a window that is too narrow for them each message
-    takes some lines.
+    With *wide*, SIDs, ways and texts are whole: in a window that is too narrow for them, each
+    message takes several lines.
     """
 
     def __init__(
@@ -79,11 +79,11 @@ class DeliveryTable:
         self.refresh()
 
     def due(self) -> float | None:
-        """In how many seconds `refresh` has something to do; None when it never has."""
+        """The seconds until `refresh` has something to do; None if it never has."""
         return self._canvas.due(changed=self._changed) if self._out.is_terminal else None
 
     def refresh(self) -> None:
-        """Draw what has changed, and how old messages are that are under way, if it is time."""
+        """Draw what has changed, and the ages of messages under way, if it is time."""
         under_way = any(not state.final for state in self._states.values())
         if under_way and self._now() - self._drawn >= TICK:
             self._changed = True
@@ -156,7 +156,7 @@ class _Shape:
 
     @classmethod
     def of(cls, rows: Sequence[tuple[str, ...]], *, window: int | None, wide: bool) -> _Shape:
-        """What *rows* need; in a *window*, and if not *wide*, the way and the number give in."""
+        """The widths that *rows* need; in a *window*, unless *wide*, way and number are cut."""
         columns = zip(HEADINGS, *rows, strict=True)
         sid, to, now, history, _, rest = (max(map(cells, column)) for column in columns)
         if window is None or wide:
@@ -170,7 +170,7 @@ class _Shape:
 
     @property
     def width(self) -> int:
-        """What a line takes, with a blank at both ends."""
+        """The cells that a line takes, with a blank at both ends."""
         shown = [width for width in self.widths if width]
         return sum(shown) + self.gap * (len(shown) - 1) + 2
 
@@ -204,7 +204,7 @@ def _stacked(row: tuple[str, ...], style: str, width: int) -> list[Text]:
 
 
 def _newest(history: str, width: int) -> str:
-    """*history*, without its first steps where there is no room for all."""
+    """*history*, without its first steps if there is no room for all."""
     steps = history.split(STEP)
     while len(steps) > 1 and cells(history) > width:
         del steps[0]

@@ -22,7 +22,7 @@ ID_WIDTH: Final = 13
 
 
 def show_checks(checks: Iterable[Check], output: Output) -> int:
-    """Show *checks*; the number of problems among them."""
+    """Show *checks*; returns the number of problems among them."""
     if output is Output.JSON:
         found = list(checks)
         console.print_json({"checks": [asdict(check) for check in found]})

@@ -44,7 +44,7 @@ def problems_of(exchange: Exchange, *, usual: bool = True) -> list[Problem]:
 
 
 def _unexplained(exchange: Exchange, now: datetime) -> Iterator[Problem]:
-    """What Twilio's debugger would hold against the TwiML, where nothing else says it."""
+    """What Twilio's debugger would say about the TwiML, if nothing else says it."""
     explained = {exchange.error, *[finding.code for finding in exchange.findings]}
     for alert in exchange.alerts:
         if alert.code not in explained:
@@ -56,7 +56,7 @@ def _unexplained(exchange: Exchange, now: datetime) -> Iterator[Problem]:
 
 
 def refused_callbacks(exchange: Exchange, message: SentMessage) -> Iterator[Problem]:
-    """That status callbacks of *message* were not taken, once for each address and answer."""
+    """A problem for each address and answer by which callbacks of *message* were refused."""
     refused = {(one.url, one.answer): one for one in message.callbacks if one.error_code}
     for url, answer in refused:
         said = f"answered {answer}" if answer else "gave no answer"
@@ -95,7 +95,7 @@ class ExchangeLines:
             console.show_problem(problem)
 
     def delivered(self, exchange: Exchange, messages: Sequence[SentMessage]) -> None:
-        """The replies have come as far as they do."""
+        """The delivery of the replies has come to its end."""
         for message in messages:
             way = " \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} ".join(message.history)
             code = f"  {message.error_code}" if message.error_code else ""
@@ -156,7 +156,7 @@ class ExchangeRecords:
             console.print_json(events.to_record(event))
 
     def delivered(self, exchange: Exchange, messages: Sequence[SentMessage]) -> None:
-        """The replies have come as far as they do."""
+        """The delivery of the replies has come to its end."""
         now = datetime.now(UTC)
         for message in messages:
             state = events.MessageState(

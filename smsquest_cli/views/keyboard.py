@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def echo_off() -> Iterator[None]:
-    """Have the terminal not write what is typed into the screen while the block runs.
+    """Keep the terminal from showing what is typed while the block runs.
 
-    Ctrl-C and its like work as ever. Where there is no keyboard, or it belongs to another program
-    (a job in the background), nothing is changed.
+    Ctrl-C and its like still work. If there is no keyboard, or it belongs to another program (a job
+    in the background), nothing is changed.
     """
     try:
         import termios

@@ -31,7 +31,7 @@ SID: Final = 34
 NARROW: Final = 56  # columns; below, some are merged
 WIDE: Final = 120  # from here on there is room for whole SIDs
 
-MOST_PER_CELL: Final = 8  # characters; where more are joined the rest is left out
+MOST_PER_CELL: Final = 8  # characters; if more are joined, the rest is left out
 
 WAITING: Final = "waiting for the first message"
 FAILED: Final = "bold red"
@@ -114,14 +114,14 @@ class Layout:
 
 
 def text_of(row: Row, *, most: int) -> str:
-    """The text of *row* on one line, or the first *most* characters; and that there are media."""
+    """The text of *row* on one line, cut to *most* characters, and how many media it has."""
     body = row.body if len(row.body) <= most else row.body[:most] + ELLIPSIS
     media = f"[{row.media} media]" if row.media else ""
     return " ".join(filter(None, [printable(body), media]))
 
 
 def status_of(row: Row, width: int) -> str:
-    """How *row* stands, in as many words as fit into *width* cells; ``!`` where it went wrong."""
+    """How *row* stands, in as many words as fit into *width* cells; ``!`` if it went wrong."""
     mark = " !" if row.failed else ""
     forms = [printable(form) + mark for form in _forms(row)]
     fitting = next((form for form in forms if cells(form) <= width), None)
@@ -146,7 +146,7 @@ def _forms(row: Row) -> Iterator[str]:
 def table_lines(
     inbox: Inbox, *, width: int, height: int | None = None, empty: str = WAITING
 ) -> list[Text | Columns]:
-    """Heading and rows; at most *height* lines, of which the newest rows get what there is."""
+    """Heading and rows; at most *height* lines, with as many of the newest rows as fit."""
     layout = Layout.of(width)
     rows, earlier = inbox.rows, inbox.dropped
     lines: list[Text | Columns] = [layout.heading(), layout.rule()]

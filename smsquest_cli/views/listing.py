@@ -1,4 +1,4 @@
-"""The table of what is past: all rows at once, when all has been read."""
+"""The table of past events: all rows at once, when everything has been read."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def show_numbers(
         return
     screen = console.console_for(sys.stdout)
     if not screen.is_terminal:
-        screen.width = WHOLE  # whoever reads on is to find each URL in one piece
+        screen.width = WHOLE  # whoever reads the pipe must find each URL in one piece
     screen.print(*hanging(_heading(dict(account)), screen.width), sep="\n")
     if not found:
         console.write_line("no numbers")
@@ -82,7 +82,7 @@ def show_change(change: Change, output: Output, *, made: bool, dry: bool = False
 
 
 def show_before(change: Change) -> None:
-    """What is about to happen, for whoever is asked."""
+    """Show what is about to happen to whoever is asked."""
     console.say(f"{change.number}")
     console.say(f"  before  {_webhook(change.before)}")
     console.say(f"  after   {_webhook(change.after)}")

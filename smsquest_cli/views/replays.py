@@ -24,7 +24,7 @@ class ReplayView(Protocol):
         """The webhook was delivered."""
 
     def differs(self, exchange: Exchange, differences: Differences) -> None:
-        """How the reply differs from the one that was recorded, by the name of what does."""
+        """Show the *differences* between the reply and the recorded one, by their names."""
 
 
 def replay_view(output: str) -> ReplayView:

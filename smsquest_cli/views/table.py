@@ -1,6 +1,6 @@
 """The live table: one row per message, drawn again when something has changed.
 
-Drawing never holds up who feeds it: at most eight times a second, and a small part of the time
+Drawing never delays whoever feeds it: at most eight times a second, and a small part of the time
 however slow the terminal is. What is due later is drawn by `refresh`.
 """
 
@@ -85,7 +85,7 @@ class Table:
                 self._out.print(part)
 
     def due(self) -> float | None:
-        """In how many seconds `refresh` has something to do; None when it never has."""
+        """The seconds until `refresh` has something to do; None if it never has."""
         return self._canvas.due(changed=self._changed) if self._live else None
 
     def refresh(self) -> None:
@@ -117,7 +117,7 @@ class Table:
             self._unsaid += 1
 
     def _draw(self, *, last: bool = False) -> None:
-        """Draw the table, and what is to stand above it, in one go.
+        """Draw the table, and what must stand above it, in one go.
 
         The *last* one no longer says how to stop.
         """

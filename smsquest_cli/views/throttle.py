@@ -21,12 +21,12 @@ class Throttle:
         self._next = clock()
 
     def due(self) -> float:
-        """In how many seconds one may draw again."""
+        """The seconds until the next drawing may begin."""
         return max(0.0, self._next - self._clock())
 
     @contextmanager
     def drawing(self) -> Iterator[None]:
-        """The time that the block takes decides how long there is to be peace."""
+        """Draw in the block: the longer that takes, the later the next drawing is due."""
         started = self._clock()
         yield
         ended = self._clock()

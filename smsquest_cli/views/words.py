@@ -56,7 +56,7 @@ def outcome(row: Row) -> str:
 
 
 def troubles(failed: int, problems: int, rejected: int) -> list[str]:
-    """``1 failed``, ``2 problems``, ``3 rejected``: what there was of them."""
+    """``1 failed``, ``2 problems``, ``3 rejected``: only the counts above zero."""
     named = "problem" if problems == 1 else "problems"
     told = ((failed, "failed"), (problems, named), (rejected, "rejected"))
     return [f"{count} {word}" for count, word in told if count]
@@ -70,7 +70,7 @@ def rejection(event: Rejected) -> str:
 
 
 def closing(inbox: Inbox, stopped: Stopped, *, touched: bool) -> Iterator[tuple[str, bool]]:
-    """What is said when a run has stopped, and whether it is bad.
+    """The lines to show when a run has stopped, each with whether it is bad news.
 
     First the sums, then each message with its whole SID, ready to be copied.
     """
