@@ -24,7 +24,7 @@ def create_app(receiver: Receiver) -> Flask:
     from werkzeug.exceptions import HTTPException
 
     app = Flask("smsquest_cli.webhooks", static_folder=None)
-    app.url_map.merge_slashes = False  # or Flask would redirect, which Twilio does not follow
+    app.url_map.merge_slashes = False  # else Flask would redirect, which Twilio does not follow
 
     @app.get("/healthz")
     def healthz() -> ResponseReturnValue:

@@ -1,4 +1,4 @@
-"""The public address that Twilio was given, and what of it arrives here."""
+"""The public address that Twilio was given, and what part of it arrives here."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class PublicAddress:
     """The base of the URLs that Twilio was given, as it signs them.
 
-    A base with a path is that of a proxy, which may strip the path of what it passes on or not.
+    A base with a path is that of a proxy, which may or may not strip the path from its requests.
     """
 
     base: str = ""
@@ -30,7 +30,7 @@ class PublicAddress:
         return cls(base, urlsplit(base).path)
 
     def local_path(self, path: str) -> str:
-        """*path* of a request, without the path of the address if it came with it."""
+        """*path* of a request, without the path of the address, if it came with that."""
         if self.path and path.startswith(self.path + "/"):
             return path[len(self.path) :]
         return path
@@ -42,7 +42,7 @@ class PublicAddress:
         return self.base + target
 
     def why_unheard(self, callback: str) -> str | None:
-        """Why nobody hears what Twilio reports to the URL *callback*; None where somebody may."""
+        """Why nobody gets what Twilio reports to the URL *callback*; None if somebody may."""
         ours, theirs = urlsplit(self.base), urlsplit(callback)
         if (ours.scheme, ours.netloc) == (theirs.scheme, theirs.netloc):
             if theirs.path in {self.path + path for path in PATHS}:
@@ -55,5 +55,5 @@ class PublicAddress:
         return None
 
     def status_url(self, sid: str) -> str:
-        """Where the status of a reply to the message *sid*, already quoted, is to go."""
+        """Where the status of a reply to the message *sid*, already quoted, should go."""
         return f"{self.base}{STATUS}?re={sid}"

@@ -1,4 +1,4 @@
-"""Whether a request is one of Twilio's, and what is wrong with it if it is none."""
+"""Whether a request is one of Twilio's, and what is wrong with it if it is not."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MAX_FIELDS: Final = 500  # Twilio sends about twenty
 FORMER_ADDRESSES: Final = 3
 
-# Explaining a signature means to try hundreds: not for what is big, and not all the time.
+# Explaining a signature means trying hundreds: not for big requests, and not all the time.
 EXPLAINABLE_BYTES: Final = 8192
 EXPLAINABLE_FIELDS: Final = 80
 EXPLAIN_SECONDS: Final = 1.0
@@ -66,13 +66,13 @@ class Admission:
         self._explained_at = float("-inf")
 
     def move(self, address: PublicAddress) -> None:
-        """From now on Twilio is to call *address*."""
+        """From now on Twilio calls *address*."""
         if self.address.base not in ("", address.base):
             self._former = (self.address, *self._former)[:FORMER_ADDRESSES]
         self.address = address
 
     def fields(self, incoming: Incoming) -> tuple[Pairs, str]:
-        """The fields of *incoming*, and what its signature is: ``valid`` or ``unchecked``.
+        """The fields of *incoming*, and the state of its signature: ``valid`` or ``unchecked``.
 
         Raises `RefusedError`.
         """
@@ -137,12 +137,12 @@ class Admission:
 
 
 def _pairs(raw: bytes) -> Pairs:
-    """The fields of a form or query; raises `RefusedError` where it is none."""
+    """The fields of a form or query; raises `RefusedError` if it is not one."""
     if raw.count(b"&") >= MAX_FIELDS:
         raise malformed(403, f"more than {MAX_FIELDS} fields")
     pairs = form_pairs(raw)
     if any("\ufffd" in name or "\ufffd" in value for name, value in pairs):
-        try:  # a sign that was sent as such, or what became of bytes that are no UTF-8
+        try:  # U+FFFD was sent as such, or stands for bytes that are not UTF-8
             unquote_to_bytes(raw).decode()
         except UnicodeDecodeError as err:
             raise malformed(403, "the text is not UTF-8") from err

@@ -22,9 +22,9 @@ XML: Final = "text/xml; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What Twilio gets, and what is recorded of it.
+    """What Twilio gets, and what is recorded about it.
 
-    The headers are of the answer, not of the connection, and a line each.
+    The headers are those of the answer, not of the connection, each on one line.
     """
 
     status: int
@@ -41,14 +41,14 @@ class App(Protocol):
         """The app's answer to *message*, which came as *request*.
 
         *record*, which puts the message into the log, is called before this returns, and may be
-        called while the app works; what it raises is raised.
+        called while the app works; its exceptions propagate.
         """
 
     def status(self, request: Request) -> tuple[Problem, ...]:
-        """Hand on the status callback *request*; what is wrong with how that went."""
+        """Hand on the status callback *request*; returns what went wrong with that."""
 
     def close(self) -> None:
-        """Answer what is under way and let go of what is held."""
+        """Answer what is under way and release what is held."""
 
 
 class RuleAnswerer:

@@ -1,4 +1,4 @@
-"""Why messages do not arrive: said when Twilio reports it, once for each code."""
+"""Why messages do not arrive: explained when Twilio reports it, once for each code."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ UNREGISTERED: Final[Mapping[int, str]] = {30034: "A2P 10DLC", 30032: "toll-free 
 
 
 class Failures:
-    """The failures of one run: further messages with a code that was told only have it."""
+    """The failures of one run: an error code is explained the first time that it comes."""
 
     def __init__(self) -> None:
         self._told: set[int] = set()
 
     def told_by(self, status: Status) -> Problem | None:
-        """What a recorded *status* tells that is new: D7 or D11; None for nothing."""
+        """The news in a recorded *status*: D7 or D11, or None."""
         code = status.error_code
         if status.status not in FAILURE or status.duplicate or code is None or code in self._told:
             return None

@@ -44,7 +44,7 @@ _PRIVATE: Final = frozenset({"Authorization", "Cookie"})  # headers that are not
 
 @dataclass(slots=True)
 class _Arrival:
-    """A genuine request: what is to be recorded of it, the first entry being what has come."""
+    """A genuine request and the entries to record for it: first the event, then notes on it."""
 
     request: Request
     entries: tuple[LogEntry, ...]
@@ -53,7 +53,7 @@ class _Arrival:
 
 @dataclass(slots=True)
 class _Prepared:
-    """An arrival with all that is to be recorded, and the answer that it gets then."""
+    """An arrival with all the entries to record, and the answer that it gets then."""
 
     arrival: _Arrival
     entries: tuple[LogEntry, ...]
@@ -95,7 +95,7 @@ class Receiver:
         self._admission.move(PublicAddress.of(public_url))
 
     def close(self) -> None:
-        """Record what is not yet recorded of refused requests, and keep no app waiting."""
+        """Record the refused requests that are not recorded yet, and keep no app waiting."""
         self._rejections.flush()
         if self._app is not None:
             self._app.close()
@@ -105,11 +105,11 @@ class Receiver:
         return self._admission.address.local_path(path)
 
     def takes(self, method: str, path: str) -> bool:
-        """Whether a request is one of Twilio's kind."""
+        """Whether a request has the method and path of Twilio's."""
         return method in ("POST", "GET") and self.local_path(path) in PATHS
 
     def answer(self, requests: Sequence[Incoming]) -> list[Response | None]:
-        """Check, record and answer *requests* together; None for what `handle` has to see."""
+        """Check, record and answer *requests* together; None for those that `handle` has to see."""
         ready = [self._ready(request) for request in requests]
         try:
             if any(ready):
@@ -189,7 +189,7 @@ class Receiver:
         on_disk.result()
         respond(response)
 
-    # What has come
+    # Arrivals
 
     def _arrival(self, incoming: Incoming) -> _Arrival:
         """What *incoming* says, checked; raises `RefusedError`."""
@@ -264,7 +264,7 @@ class Receiver:
         entries = [LogEntry(reply), *[LogEntry(problem) for problem in answered.problems]]
         entries += [LogEntry(problem) for problem in self._unheard(reply)]
         for message in reply.messages if not self._cost_told else ():
-            if not message.body.isascii():  # which nearly all are: segments cost more to count
+            if not message.body.isascii():  # nearly all are ASCII: segments cost more to count
                 parts = segment(message.body)
                 if parts.segments > parts.gsm_segments:
                     self._cost_told = True
@@ -276,7 +276,7 @@ class Receiver:
         return entries
 
     def _unheard(self, reply: Reply) -> Iterator[Problem]:
-        """What is wrong with the addresses that are to be told of the messages of *reply*."""
+        """What is wrong with the status callback URLs of the messages of *reply*."""
         for url in {one.status_callback for one in reply.messages if one.status_callback}:
             reason = self._admission.address.why_unheard(url)
             if reason is not None:
@@ -288,7 +288,7 @@ class Receiver:
         return self._account_sid is not None and account_sid != self._account_sid
 
     def _foreign(self, account_sid: str, at: datetime, *, about: str) -> Problem:
-        """A note: the signature is right, so nothing is wrong."""
+        """C7 as a note: the signature is right, so nothing is wrong."""
         return Problem.of(
             "C7",
             at=at,

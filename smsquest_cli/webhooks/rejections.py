@@ -30,7 +30,7 @@ class _Kind:
 class Rejections:
     """Counts refusals and has them recorded, merged so that a flood fills neither log nor screen.
 
-    *record* is called from the threads that refuse and, for what came last, from a timer.
+    *record* is called from the threads that refuse and, for the last ones, from a timer.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Rejections:
         self._timer: threading.Timer | None = None
 
     def add(self, path: str, method: str, reason: str, *, hint: Callable[[], str | None]) -> None:
-        """A request was refused; *hint* is asked only if it is recorded by itself or first."""
+        """A request was refused; *hint* is only called if the refusal is recorded at once."""
         with self._lock:
             kind = self._kinds.setdefault((path, reason), _Kind(method))
             kind.method = method
@@ -84,7 +84,7 @@ class Rejections:
             self._timer.start()
 
     def _tell(self, path: str, method: str, reason: str, *, hint: str | None, count: int) -> None:
-        with suppress(LocalError):  # the request is refused all the same; the log tells its reader
+        with suppress(LocalError):  # refused all the same; whoever reads the log gets it
             self._record(
                 Rejected(
                     ts=self._now(), path=path, method=method, reason=reason, hint=hint, count=count
