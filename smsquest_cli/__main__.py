@@ -10,7 +10,7 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    match sys.argv[1:]:  # the first questions are answered before Typer is imported
+    match sys.argv[1:]:  # these are answered before Typer is imported
         case ["--version"]:
             from smsquest_cli import __version__
 
@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def _answer(text: str) -> None:
-    """Print *text*; exits where standard output takes nothing (L5)."""
+    """Print *text*; exits if standard output cannot be written (L5)."""
     try:
         print(text, flush=True)  # noqa: T201
     except OSError as err:

@@ -56,10 +56,10 @@ _SAYS_NOTHING: Final = frozenset({"error", "server error", "exception", "documen
 def read_answer(
     request: Request, answer: Answer, *, public_url: str | None = None
 ) -> TwimlDocument:
-    """What Twilio does with *answer* to the webhook *request*, and why, as far as one can tell.
+    """What Twilio does with *answer* to the webhook *request*, and the likely reasons.
 
-    *public_url* is the address for which the signature of *request* is genuine, where the request
-    was forwarded to another; then a refusal may be that of a signature check.
+    *public_url* is the address that *request* was signed for, if it was forwarded to another one;
+    then a refusal may come from a signature check.
     """
     content_type = answer.header("Content-Type")
     url = public_url or request.url
@@ -79,10 +79,10 @@ def read_answer(
 
 
 def causes(request: Request, answer: Answer, *, public_url: str | None = None) -> Iterator[Finding]:
-    """Why *answer* to *request*, a webhook or a status callback, is no success, if it is none."""
+    """Why *answer* to *request*, a webhook or callback, was no success; empty if it was one."""
     status, parts = answer.status, urlsplit(request.url)
     path = parts.path or "/"
-    if status < 300:  # noqa: PLR2004 - HTTP's own borders, here and below
+    if status < 300:  # noqa: PLR2004 - HTTP's status classes, here and below
         return
     if status < 400:  # noqa: PLR2004
         yield _redirected(request, answer, path)
@@ -119,7 +119,7 @@ def _cure_of_404(request: Request, path: str, *, forwarded: bool) -> str:
 
 
 def _failed(request: Request, answer: Answer, *, forwarded: bool) -> Finding:
-    """A11; what was *forwarded* is in the log, and can be delivered again."""
+    """A11; a request that was *forwarded* is in the log, and can be delivered again."""
     sid = message_sid(request) or "last"
     repeat = f". Repeat it with: smsquest replay {sid}" if forwarded else ""
     status, text = answer.status, excerpt(answer)
@@ -127,7 +127,7 @@ def _failed(request: Request, answer: Answer, *, forwarded: bool) -> Finding:
 
 
 def message_sid(request: Request) -> str | None:
-    """The message that a webhook is about, from its form or its query."""
+    """The SID of the message that a webhook is about, from its form or its query, or None."""
     fields = request.fields
     return fields.get("MessageSid") or fields.get("SmsSid") or None
 
@@ -147,7 +147,7 @@ def _text(answer: Answer) -> str:
 
 
 def _lines(text: str, content_type: str) -> Iterator[str]:
-    """What may be worth an excerpt of *text*, the best first."""
+    """The lines of *text* that may serve as an excerpt, the best first."""
     if "json" in content_type:
         yield from _words_of_json(text)
     before, traceback, after = text.rpartition(_TRACEBACK)
@@ -201,7 +201,7 @@ def _signature_refused(
 ) -> Iterator[Finding]:
     """A refusal of a genuine signature: what the app checked instead of *public_url*.
 
-    Another path or query is certain; whether it believes the headers of the proxy is not seen.
+    A different path or query is certain; whether the app trusts the proxy's headers is a guess.
     """
     public, local = urlsplit(public_url), request.header("Host") or request.host
     registered = public_url.partition("?")[0]
@@ -224,7 +224,7 @@ def _signature_refused(
 
 
 def _cure(answer: Answer) -> str:
-    """How an app learns to believe ``X-Forwarded-Proto``, by what its answer says of its making."""
+    """How to make an app trust ``X-Forwarded-Proto``, judged by the server that it runs on."""
     if (answer.header("X-Powered-By") or "").startswith("Express"):
         return 'Express: app.set("trust proxy", true)'
     server = (answer.header("Server") or "").lower()

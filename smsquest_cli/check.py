@@ -1,6 +1,6 @@
 """A contract test of somebody's webhook handler: what Twilio may send it, and what it must answer.
 
-Each check sends real, signed requests, as from phones of their own so that none disturbs another.
+Each check sends real, signed requests from phones of its own, so that none disturbs another.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ _MISSING: Final = (404, 405)  # nothing takes this method there
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one check found: ``state`` is ok, problem or skipped; ``fix`` what to do about it.
+    """What one check found: ``state`` is ok, problem or skipped; ``fix`` says what to do.
 
-    ``problem`` is the id of the catalogue that says more, where there is one.
+    ``problem`` is the id of the catalogue that says more, if there is one.
     """
 
     id: str
@@ -51,12 +51,12 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a check found, before it is told as a `Result`."""
+    """What a check found, before it becomes a `Result`."""
 
     state: str
     line: str
     problem: str | None = None
-    advice: str | None = None  # where the catalogue's does not fit
+    advice: str | None = None  # if the catalogue's does not fit
 
     @property
     def fix(self) -> str | None:
@@ -73,7 +73,7 @@ class Check:
     id: str
     title: str
     run: Callable[[Bench], Verdict]
-    needs_trust: bool = True  # that the app accepts what is genuine
+    needs_trust: bool = True  # skipped if the app refuses genuine requests
 
 
 class Bench:
@@ -86,8 +86,8 @@ class Bench:
         self.token = token
         self.method = "POST"
         self.skip = ""  # why nothing more can be tried
-        self.refuses = False  # even what is genuine
-        self.change: Callable[[Request], Request] | None = None  # after it was signed
+        self.refuses = False  # even genuine requests
+        self.change: Callable[[Request], Request] | None = None  # made after signing
         self.sent: list[tuple[Request, Answer | None]] = []
         self._deliver = deliver
         self._phones = iter(range(10_000))
@@ -101,13 +101,13 @@ class Bench:
         )
 
     def text(self, body: str, **options: object) -> Exchange:
-        """A phone of its own texts the handler; *options* are those of `Carrier.receive`."""
+        """Text the handler from a phone of its own; *options* are those of `Carrier.receive`."""
         phone = f"+1202556{next(self._phones):04}"
         options.setdefault("method", self.method)
         return self._sandbox.carrier.receive(phone, NUMBER, body, **options)  # type: ignore[arg-type]
 
     def changed(self, change: Callable[[Request], Request]) -> Exchange:
-        """What comes of a signed request to which *change* is made on its way."""
+        """Text the handler, but make *change* to the signed request on its way."""
         self.change = change
         try:
             return self.text("changed on its way")
@@ -344,7 +344,7 @@ def _unanswered(exchange: Exchange) -> Verdict:
 
 
 def _accepts_instead(bench: Bench, exchange: Exchange) -> tuple[str, str] | None:
-    """With which wrong signature the app accepts a request, in words, and the problem; or None."""
+    """A wrong signature that the app accepts, in words, and the problem's id; None if none is."""
     request = exchange.request
     if request is None:
         return None

@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
     Origin = tuple[str, str]
 
-# Development servers close idle connections after a few seconds (gunicorn 2, Node 5): what has
-# rested longer is likelier to be closed than not.
+# Development servers close idle connections after a few seconds (gunicorn 2, Node 5): one that
+# has rested longer is probably closed.
 REST_SECONDS: Final = 1.8
-CLOSED_SECONDS: Final = 0.2  # until one knows that a request met a connection as it was closed
+CLOSED_SECONDS: Final = 0.2  # a request that meets a closing connection fails this soon
 MOST_AT_REST: Final = 64
 
 
 class Connections:
     """Sends requests on connections that stay open; safe to use from any thread.
 
-    A server with one thread serves one connection until it ends, so none is kept while another
-    request waits, until the server has been seen to answer a later request before an earlier one.
+    A server with one thread serves one connection until that ends, so none is kept while another
+    request waits, unless the server has been seen to answer a later request before an earlier one.
     """
 
     def __init__(self) -> None:
@@ -53,9 +53,9 @@ class Connections:
         """The answer to *request*, if it comes before *deadline* on ``time.monotonic()``.
 
         *meanwhile* is called each time that the request has been sent, before its answer is read. A
-        connection that the other side closed while it rested shows so at once, and is replaced
-        once; what the app has had for longer is not sent again. Redirects stay unread. Raises
-        `ExchangeError`.
+        kept connection that turns out to be closed fails at once; then the request is sent once
+        more, on a new one. A request that the app may have had for longer is not sent again.
+        Redirects are not followed. Raises `ExchangeError`.
         """
         try:
             parts = urlsplit(request.url)
@@ -80,7 +80,7 @@ class Connections:
             return self._exchange(fresh, request, deadline, meanwhile, this)
 
     def close(self) -> None:
-        """Close what rests, and from now on whatever has been used."""
+        """Close the connections at rest, and from now on each of the others after its use."""
         with self._lock:
             self._closed = True
             resting = [one for connections in self._at_rest.values() for _, one in connections]
@@ -100,7 +100,7 @@ class Connections:
                 self._ended(this)
 
     def _ended(self, this: _UnderWay) -> None:
-        """Called with the lock held; a second time does nothing."""
+        """Must be called with the lock held; a second call does nothing."""
         others = self._under_way.get(this.origin, set())
         others.discard(this)
         if not others:
@@ -135,11 +135,11 @@ class Connections:
             connection.close()
 
     def _keep(self, connection: HTTPConnection, this: _UnderWay) -> None:
-        """Let an answered connection rest, or end it where somebody else may wait for that."""
+        """Let an answered connection rest, or close it if another request may wait for that."""
         origin = this.origin
         with self._lock:
-            # Before the connection is closed: a request that is answered thanks to that must not
-            # find this one still under way, and take the server for one with several threads.
+            # Before the connection is closed: a request that gets its answer thanks to that must
+            # not see this one still under way, and take the server for one with several threads.
             self._ended(this)
             others = self._under_way.get(origin, ())
             if any(
@@ -148,7 +148,7 @@ class Connections:
                 self._side_by_side.add(origin)
             resting = self._at_rest.setdefault(origin, [])
             alone = not others or origin in self._side_by_side
-            usable = connection.sock is not None  # None: one of both sides closes it
+            usable = connection.sock is not None  # None: one side closes it
             if usable and alone and not self._closed and len(resting) < MOST_AT_REST:
                 resting.append((time.monotonic(), connection))
                 return
@@ -157,7 +157,7 @@ class Connections:
 
 @dataclass(slots=True, eq=False)
 class _UnderWay:
-    """A request that has no answer yet: where it goes, when it began and was on a connection."""
+    """A request without an answer yet: where it goes, when it began, when it had a connection."""
 
     origin: Origin
     began: float
@@ -165,7 +165,7 @@ class _UnderWay:
 
 
 def _is_quiet(connection: HTTPConnection) -> bool:
-    """Whether nothing came on *connection* since its last answer, the end of it neither."""
+    """Whether *connection* is idle: since its last answer, neither data nor a close has come."""
     with suppress(OSError, ValueError):
         if hasattr(select, "poll"):  # which takes any file number; select only those below 1024
             poll = select.poll()

@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from smsquest_cli.events import Problem
     from smsquest_cli.problems import SmsquestError
 
-# What a terminal would obey, or a reader take for the end of a line; JSON can say it otherwise.
+# A terminal would obey these, or a reader take them for the end of a line; JSON can escape them.
 _ESCAPED_IN_JSON: Final = re.compile(
     "[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
-# What stands for our own signs where a terminal has no such characters; each is as wide.
+# These replace our own signs if a terminal has no such characters; each is as wide.
 _PLAIN_SIGNS: Final[Mapping[str, str]] = {
     **dict(zip("←→\u203a…·─\u00d7⟨⟩", "<>>~|-x<>", strict=True)),
     **dict(zip("\u2018\u2019\u201c\u201d", "''\"\"", strict=True)),
@@ -58,9 +58,9 @@ class DeclinedError(Exception):
 
 
 def use_utf8() -> None:
-    """Let the standard streams carry every character, or a plain sign where a terminal cannot.
+    """Let the standard streams carry every character, or a plain sign if a terminal cannot.
 
-    One that was closed before we began takes all that is written, and keeps nothing.
+    A stream that was closed before we began is replaced by one that discards everything.
     """
     codecs.register_error("smsquest", _in_plain_signs)
     for name in ("stdout", "stderr"):
@@ -97,7 +97,7 @@ def stream_output(wanted: str | None) -> Output:
 
 
 def width() -> int:
-    """How many columns the terminal has; 80 where there is none."""
+    """How many columns the terminal has; 80 if there is none."""
     import shutil
 
     return shutil.get_terminal_size().columns
@@ -114,7 +114,7 @@ def console_for(stream: IO[str]) -> Console:
         markup=False,
         emoji=False,
         highlight=False,
-        force_terminal=None if terminal else False,  # a pipe never gets what moves a cursor
+        force_terminal=None if terminal else False,  # a pipe never gets codes that move the cursor
         color_system="standard" if forced else "auto",
         legacy_windows=False,
     )
@@ -166,7 +166,7 @@ def show_error(error: SmsquestError, *, output: str | None) -> None:
         from smsquest_cli import events
 
         record = events.Problem.told_by(error, at=datetime.now(UTC), severity=error.severity)
-        with suppress(ReaderGoneError):  # an error has its exit code, whoever reads
+        with suppress(ReaderGoneError):  # the exit code stays that of the error
             print_json(events.to_record(record))
 
 
@@ -176,9 +176,9 @@ def can_ask() -> bool:
 
 
 def confirm(question: str, otherwise: SmsquestError) -> None:
-    """Ask, No being the default; raises *otherwise* where nobody can be asked.
+    """Ask, No being the default; raises *otherwise* if nobody can be asked.
 
-    Raises `DeclinedError` for what is no yes.
+    Raises `DeclinedError` for any answer but yes.
     """
     if not can_ask():
         raise otherwise
@@ -204,7 +204,7 @@ def choose(question: str, choices: Sequence[str]) -> int | None:
 
 
 def _answer_to(prompt: str) -> str | None:
-    """What is typed, or None for the end of the input."""
+    """The line that is typed, or None at the end of the input."""
     sys.stderr.write(f"{_divided(prompt)} ")
     sys.stderr.flush()
     line = sys.stdin.readline()
@@ -215,12 +215,12 @@ def _answer_to(prompt: str) -> str | None:
 
 
 def _talk(line: str) -> None:
-    """*line* on standard error; on a terminal it is divided between words, never in one."""
+    """*line* on standard error; on a terminal it is wrapped between words, never within one."""
     _write(sys.stderr, _divided(line) if sys.stderr.isatty() else line)
 
 
 def _divided(line: str) -> str:
-    """*line* as it fits into the terminal, divided between words and never in one."""
+    """*line* wrapped to fit the terminal, between words and never within one."""
     return "\n".join(
         textwrap.wrap(
             line, width(), subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
@@ -235,7 +235,7 @@ def _write(stream: IO[str], text: str) -> None:
 
 
 class _Watched:
-    """*stream* for Rich, which knows nothing of a reader that goes."""
+    """*stream* for Rich, which does not expect a reader to go away."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
@@ -255,10 +255,10 @@ class _Watched:
 
 @contextmanager
 def _reader_of(stream: IO[str]) -> Iterator[None]:
-    """What a failed write to *stream* means; what comes after it goes nowhere, quietly.
+    """Turn a failed write to *stream* into an error of ours; later writes are discarded quietly.
 
-    Raises `ReaderGoneError` or `LocalError` (L5) for standard output. That nobody hears our talk
-    any more ends nothing: least of all while a number is put back.
+    Raises `ReaderGoneError` or `LocalError` (L5) for standard output. A failure of standard error
+    ends nothing, least of all while a number is being put back.
     """
     try:
         yield

@@ -52,7 +52,7 @@ class RestCredentials:
     source: str  # where they were read: "environment", ".env line 2"
     region: str | None = None
     edge: str | None = None
-    origin: str | None = None  # of another server than Twilio's
+    origin: str | None = None  # of a server other than Twilio's
 
     @property
     def by_key(self) -> bool:
@@ -66,9 +66,9 @@ def masked(sid: str) -> str:
 
 
 def misshapen(values: Mapping[str, str]) -> tuple[str, str] | None:
-    """What is wrong with credentials by their looks, as (variable, words without the value).
+    """What looks wrong with credentials, as (variable, words without the value).
 
-    *values* are those that are set, by their variables' names. None where they look right.
+    *values* are those that are set, by their variables' names. None if they look right.
     """
     for name, value in values.items():
         if words := _untidy(name, value):

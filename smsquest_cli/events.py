@@ -31,8 +31,8 @@ T = TypeVar("T")
 class OutgoingMessage:
     """One ``<Message>`` of a reply: its text, whom it goes to, the addresses of its media.
 
-    ``status_callback`` is where it asked to have its statuses reported; of a reply rule of ours it
-    is not told, unless that names another place than ours.
+    ``status_callback`` is where it asked to have its statuses reported; for a reply rule of ours it
+    is left out, unless the rule names a place other than ours.
     """
 
     body: str
@@ -102,7 +102,7 @@ class Inbound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What Twilio was answered to an inbound message."""
+    """The answer that Twilio got to an inbound message."""
 
     type: ClassVar[str] = "reply"
     ts: datetime
@@ -139,7 +139,7 @@ class Status:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejected:
-    """A request that was refused with 4xx, or several of one reason."""
+    """A request that was refused with 4xx, or several for one reason."""
 
     type: ClassVar[str] = "rejected"
     ts: datetime
@@ -174,8 +174,8 @@ class Problem:
     ) -> Problem:
         """The problem *problem_id* of the catalogue with *values* in its line.
 
-        *about* is the SID of the message it belongs to; *severity* is given where it is milder or
-        graver than the catalogue says.
+        *about* is the SID of the message it belongs to; *severity*, if given, replaces that of the
+        catalogue.
         """
         return cls(
             ts=at,
@@ -187,13 +187,13 @@ class Problem:
 
     @classmethod
     def told_by(cls, error: SmsquestError, *, at: datetime, severity: str = "warning") -> Problem:
-        """What *error* says; one that ended nothing is a warning."""
+        """*error* as a record; one that ended nothing is a warning."""
         return cls(ts=at, id=error.id, severity=severity, line=error.line)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageState:
-    """A message and all that is known of its delivery (``tail-status``, ``send``)."""
+    """A message and all that is known about its delivery (``tail-status``, ``send``)."""
 
     type: ClassVar[str] = "message"
     ts: datetime
@@ -233,7 +233,7 @@ class Tunnel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Number:
-    """What was done to the webhook of the number, or found done to it."""
+    """What happened to the webhook of the number, by us or by somebody else."""
 
     type: ClassVar[str] = "number"
     ts: datetime
@@ -268,7 +268,7 @@ EVENT_TYPES: Final[Mapping[str, type[Event]]] = {
 }  # fmt: skip
 
 _Key: TypeAlias = tuple[str, str, tuple[type, ...], type | None]
-"""A field's name, its key in the record, what stands there in JSON, and what is made of that."""
+"""A field's name, its key in the record, its types in JSON, and the class to make from it."""
 
 _JSON: Final[Mapping[str, tuple[type, ...]]] = {
     "str": (str,),
@@ -299,7 +299,7 @@ _KEYS: Final[Mapping[type, tuple[_Key, ...]]] = {
     for cls in (*EVENT_TYPES.values(), Media, OutgoingMessage, Step, SandboxAccount)
 }
 
-# To write a value: its keys, what stands there, all at once, and where that is not yet plain.
+# To write a value: its keys, a getter of all its fields, and the keys that need conversion.
 _WRITTEN: Final[Mapping[type, tuple[_Names, Callable[[Any], tuple[object, ...]], _Names]]] = {
     cls: (
         tuple(key for _, key, _, _ in keys),
@@ -322,9 +322,9 @@ def to_record(event: Event) -> dict[str, object]:
 
 
 def from_record(record: object) -> Event:
-    """The event that *record* was made of; fields it does not know are skipped.
+    """The event that *record* was made from; unknown fields are skipped.
 
-    Raises `ValueError` where it is no such record: an unknown ``type``, a field missing or of the
+    Raises `ValueError` if it is not a record: an unknown ``type``, a field missing or of the
     wrong kind.
     """
     kind = str(record.get("type")) if isinstance(record, dict) else None
@@ -355,13 +355,13 @@ def _plain(value: object) -> object:
 
 
 def _made(cls: type[T], record: object) -> T:
-    """The *cls* that *record* was made of; raises `TypeError` or `ValueError`."""
+    """The *cls* that *record* was made from; raises `TypeError` or `ValueError`."""
     if not isinstance(record, dict):
         raise TypeError(f"{cls.__name__} expected")
     values = {}
     for name, key, kinds, part in _KEYS[cls]:
         if key not in record:
-            continue  # required ones are missed by the class itself
+            continue  # the class itself complains if it is required
         value = record[key]
         if not isinstance(value, kinds):
             raise TypeError(f"{key} is of type {type(value).__name__}")

@@ -50,7 +50,7 @@ class Explanation:
 
 
 def explain(code: str | int) -> Explanation | None:
-    """What *code* means, or None where nobody here knows it.
+    """What *code* means, or None if it is unknown here.
 
     Understands Twilio's codes (``30007``), ngrok's (``ERR_NGROK_334``, ``ngrok-334``) and our own
     ids (``N4``, ``n4``, ``error[N4]``), and the status of a message (``undelivered``).
@@ -68,7 +68,7 @@ def explain(code: str | int) -> Explanation | None:
 
 
 def candidates(code: str) -> list[str]:
-    """What may have been meant by *code*, which nobody here knows: the closest five at most."""
+    """The codes that the unknown *code* may have meant: the closest ones, five at most."""
     ngroks = {str(code): found.code for code, found in ngrok_errors().items()}
     text = code.strip()
     if match := _NGROK.fullmatch(text):
@@ -79,13 +79,13 @@ def candidates(code: str) -> list[str]:
 
 
 def short(code: int) -> str:
-    """The cause of Twilio's error *code* in a few words, to stand beside a status."""
+    """The cause of Twilio's error *code* in a few words, to be shown beside a status."""
     known = twilio_errors().get(code)
     return known.title if known else page_of(code).removeprefix("https://www.")
 
 
 def page_of(code: str | int) -> str:
-    """Where the code's owner explains it, also where we do not know it."""
+    """The page where the code's owner explains it, even if we do not know it."""
     text = str(code).strip()
     if match := _TWILIO.fullmatch(text):
         return f"{TWILIO_ERRORS}/{int(match[1])}"
@@ -96,7 +96,7 @@ def page_of(code: str | int) -> str:
 
 @cache
 def twilio_errors() -> Mapping[int, Explanation]:
-    """Twilio's error codes that people meet who send and receive messages."""
+    """Twilio's error codes that people meet when they send and receive messages."""
     return {
         int(code): Explanation(code, **values, url=page_of(code))
         for code, values in _read("twilio_errors.toml")
@@ -105,7 +105,7 @@ def twilio_errors() -> Mapping[int, Explanation]:
 
 @cache
 def ngrok_errors() -> Mapping[int, Explanation]:
-    """The error codes of ngrok that people meet who receive webhooks."""
+    """The error codes of ngrok that people meet when they receive webhooks."""
     return {
         int(code): Explanation(f"ERR_NGROK_{code}", **values, url=page_of(f"ngrok-{code}"))
         for code, values in _read("ngrok_errors.toml")

@@ -1,4 +1,4 @@
-"""Files of ours: for this user only, whole or not at all, and on the disk where that counts."""
+"""Files of ours: for this user only, whole or not at all, and on the disk if that matters."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ NO_LINK: Final = getattr(os, "O_NOFOLLOW", 0)  # Windows has none
 
 
 def write_private(path: Path, text: str, *, durable: bool = False) -> None:
-    """Write *text* to *path* for this user only; readers see all of it or what was there before.
+    """Write *text* to *path* for this user only; readers see all of it or the former text.
 
-    If *durable* it is so after a power cut too. Raises `OSError`.
+    If *durable*, that holds even after a power cut. Raises `OSError`.
     """
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | NO_LINK, 0o600)
@@ -36,7 +36,7 @@ def write_private(path: Path, text: str, *, durable: bool = False) -> None:
 
 
 def write_state(path: Path, text: str, *, option: str = "SMSQUEST_HOME") -> None:
-    """As `write_private`, its folder made too; raises `LocalError` (L6) that names the *option*."""
+    """As `write_private`, but makes the folder; raises `LocalError` (L6), naming the *option*."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_private(path, text)
@@ -46,8 +46,8 @@ def write_state(path: Path, text: str, *, option: str = "SMSQUEST_HOME") -> None
 
 
 def sync_folder(folder: Path) -> None:
-    """Make which files there are in *folder* durable, where the system has a way to say so."""
-    if sys.platform == "win32":  # pragma: no cover - there is none
+    """Make the list of files in *folder* durable, if the system has a way to do so."""
+    if sys.platform == "win32":  # pragma: no cover - there is no way
         return
     handle = os.open(folder, os.O_RDONLY)
     try:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from smsquest_cli.messages import Message
     from smsquest_cli.wire import Answer, Headers
 
-WAIT_SECONDS: Final = 9.8  # for an app that restarts: before a sender would call us slow
+WAIT_SECONDS: Final = 9.8  # for an app that restarts; less than the 10 s from which on A7 warns
 ANSWER_SECONDS: Final = 15.0
 CONNECT_SECONDS: Final = 5.0
 RETRY_SECONDS: Final = 0.1
@@ -48,7 +48,7 @@ _HOP_BY_HOP: Final = frozenset(
 _UNSPECIFIED: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - they lead here too
 # A URL without its http://, not a port alone.
 _BARE: Final = re.compile(r"(?![0-9]+(/|$))[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[!-~]*)?")
-_FOLD: Final = re.compile(r"[\r\n]+[ \t]*")  # as old apps still write long headers
+_FOLD: Final = re.compile(r"[\r\n]+[ \t]*")  # how old apps still fold long headers
 _SIGNATURE: Final = frozenset({signing.SIGNATURE_HEADER.lower(), signing.SETTINGS_HEADER.lower()})
 
 
@@ -59,7 +59,7 @@ class Forwarder:
     host as ``Host`` and in ``X-Forwarded-Host``, so that the genuine signature holds for the public
     URL. With *resign_with*, an auth token, the request is signed again for the address in *to*, and
     ``Host`` is that of *to*. Status callbacks go to *status_to*, by default ``status`` beside the
-    path of *to*. Raises `UsageError` (U6) for what is no address.
+    path of *to*. Raises `UsageError` (U6) if one of them is not usable.
     """
 
     def __init__(
@@ -88,12 +88,12 @@ class Forwarder:
         self._lock = threading.Lock()
         self._tell: Callable[[Problem], object] = lambda _problem: None
         self._presence = Presence(self._back)
-        self._told: set[str] = set()  # what was said of status callbacks since one went well
+        self._told: set[str] = set()  # ids of problems told since the last callback that went well
 
     def watch(self, tell: Callable[[Problem], object]) -> None:
-        """Look whether the app is there; *tell* hears if not (T8, A2), and when it is back (A16).
+        """Look whether the app is there; call *tell* if not (T8, A2), and once it is back (A16).
 
-        *tell* is called from any thread: where something has changed, and for each message that has
+        *tell* is called from any thread: if something has changed, and for each message that has
         to wait for the app (A17).
         """
         self._tell = tell
@@ -104,7 +104,7 @@ class Forwarder:
             tell(self._problem("A2", None, port=address_of(self.to).rpartition(":")[2]))
 
     def refuse(self, ours: str) -> None:
-        """Raise `UsageError` (U6) for an app at *ours*, this very server: it would never end."""
+        """Raise `UsageError` (U6) if the app is at *ours*, this very server: an endless loop."""
         for option, url in (("--forward-to", self.to), ("--forward-status", self.status_to)):
             if _leads_to(url, ours):
                 expected = "your app's address; this is smsquest's own (to move it: --port 0)"
@@ -113,7 +113,7 @@ class Forwarder:
     def answer(self, message: Message, request: Request, record: Callable[[], None]) -> Answered:
         """What the app answers; an empty TwiML if it is not there in time.
 
-        *record* is called while the app works, or before it is waited for.
+        *record* is called while the app works, or before we wait for it to come up.
         """
         started = time.monotonic()
         sent = forwarded(request, self.to, resign_with=self._resign_with)
@@ -145,18 +145,18 @@ class Forwarder:
         problems = [
             found.problem(at=at, sid=message.sid)
             for found in document.findings
-            if found.id != RELATIVE  # right, and the same at every message
+            if found.id != RELATIVE  # correct, and the same for every message
         ]
         return Answered(
             answer.status, _end_to_end(answer.headers), answer.body, reply, tuple(problems)
         )
 
     def status(self, request: Request) -> tuple[Problem, ...]:
-        """Hand on a status callback; what is wrong with that is said once until one goes well."""
+        """Hand on a status callback; returns its problems, each only once until one goes well."""
         to = callback_address(request, self.to, self.status_to)
         sent = forwarded(request, to, resign_with=self._resign_with)
         started = time.monotonic()
-        # A flood of callbacks is not to wait for an app that others have waited for in vain.
+        # Callbacks may come in a flood: not each of them waits for an app that is known to be down.
         patient = not self._presence.misses(sent.url)
         sid = answers.message_sid(request)
         try:
@@ -174,7 +174,7 @@ class Forwarder:
         return self._untold([found.problem(at=self._now(), sid=sid) for found in causes])
 
     def close(self) -> None:
-        """Wait for no app any more, and let go of its connections."""
+        """Stop waiting for the app, and let go of its connections."""
         self._closing.set()
         self._presence.close()
         self._connections.close()
@@ -193,7 +193,7 @@ class Forwarder:
         meanwhile: Callable[[], None] = lambda: None,
         waits: Callable[[], None] = lambda: None,
     ) -> Answer:
-        """The app's answer; waits for an app that is not there if *patient*, and calls *waits*."""
+        """The app's answer; if *patient*, waits for an app that is not there, and calls *waits*."""
         give_up = started + (self._wait_seconds if patient else 0)
         while True:
             try:
@@ -220,7 +220,7 @@ class Forwarder:
     def _unanswered(
         self, message: Message, sent: Request, err: ExchangeError, ms: float
     ) -> Answered:
-        """What Twilio gets where the app gave no answer."""
+        """What Twilio gets if the app gave no answer."""
         problems = tuple(self._failure(sent, err, message.sid, ms))
         if err.kind in ABSENT:
             status, headers, body = HTTPStatus.OK, XML, EMPTY
@@ -247,7 +247,7 @@ class Forwarder:
         *,
         callback: bool = False,
     ) -> list[Problem]:
-        """Why there was no answer; of callbacks to nobody that is said once until somebody is."""
+        """Why there was no answer; for callbacks, a missing app is reported once per absence."""
         if err.kind == "timeout":
             return [self._problem("A7", sid, seconds=f"{ms / 1000:.1f}")]
         if err.kind not in ABSENT:
@@ -257,7 +257,7 @@ class Forwarder:
         return list(self._nobody(sent.url, sid, "" if err.kind != "dns" else " (no such name)"))
 
     def _nobody(self, url: str, sid: str | None, why: str = "") -> Iterator[Problem]:
-        """Say that, with a hint the first time; from now on the app is looked for."""
+        """T8: nobody is at *url*; the first time with a hint (A10). From now on we look for it."""
         first, address = not self._presence.misses(url), address_of(url)
         self._presence.missed(url)
         yield self._problem("T8", sid, address=address + why)
@@ -282,7 +282,7 @@ class Forwarder:
 
 
 def forwarded(request: Request, to: str, *, resign_with: str | None = None) -> Request:
-    """*request* as it goes to the app at *to*, whose query its own is added to.
+    """*request* as it goes to the app at *to*; its query is added to that of *to*.
 
     ``Host`` and the ``X-Forwarded-`` headers are those of the URL that the signature is for: the
     one that Twilio called, or with *resign_with*, an auth token, the one that is called now.
@@ -309,7 +309,7 @@ def forwarded(request: Request, to: str, *, resign_with: str | None = None) -> R
 
 
 def callback_address(request: Request, to: str, status_to: str) -> str:
-    """Where the status callback *request* goes: one that came as messages do goes where they go."""
+    """Where the status callback *request* goes: to *to* if it came in on the path of messages."""
     return to if urlsplit(request.url).path.endswith(SMS) else status_to
 
 
@@ -321,9 +321,9 @@ def status_address(to: str) -> str:
 
 
 def app_address(url: str, option: str, *, login: bool = False) -> str:
-    """*url* without fragment; raises `UsageError` (U6) where it is no address of an app.
+    """*url* without fragment; raises `UsageError` (U6) if it is not an app's address.
 
-    A user and password may stand in it only if *login*: who forwards sends no login of their own.
+    It may hold a user and password only if *login*: forwarding sends no login of its own.
     """
     expected = f"http://{url}" if _BARE.fullmatch(url) else "http://127.0.0.1:5000/sms"
     parts = web_parts(url)
@@ -335,7 +335,7 @@ def app_address(url: str, option: str, *, login: bool = False) -> str:
 
 
 def _leads_to(url: str, ours: str) -> bool:
-    """Whether *url* is one of our server at *ours*; a proxy may have others beside it."""
+    """Whether *url* is one of our server at *ours*; a proxy may serve others beside it."""
     there, here = urlsplit(url), urlsplit(ours)
     if is_here(here.hostname):
         ours_too = is_here(there.hostname) or there.hostname in _UNSPECIFIED
@@ -345,7 +345,7 @@ def _leads_to(url: str, ours: str) -> bool:
 
 
 def _end_to_end(headers: Headers) -> Headers:
-    """*headers* without those that belong to the connection with the app, a line each."""
+    """*headers* without those that belong to the connection with the app, each on one line."""
     named = {
         name.strip().lower()
         for key, value in headers
@@ -359,7 +359,7 @@ def _end_to_end(headers: Headers) -> Headers:
 
 
 def _decoded(answer: Answer) -> Answer:
-    """*answer* with its body unpacked, to be read by us."""
+    """*answer* with its body unpacked, for us to read."""
     if (answer.header("Content-Encoding") or "").lower() not in ("gzip", "x-gzip", "deflate"):
         return answer
     with suppress(zlib.error):

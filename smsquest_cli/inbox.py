@@ -1,7 +1,7 @@
 """The messages of a run: events folded into one row per message.
 
-Late, repeated and reordered callbacks never move a row back: in the end it is the same whatever
-the order was. Only the newest rows are kept, so that a long run does not grow; the totals count
+Late, repeated and reordered callbacks never move a row back: it ends up the same whatever the
+order was. Only the newest rows are kept, so that a long run does not grow; the totals count
 everything.
 """
 
@@ -49,8 +49,8 @@ class Row:
     encoding: str = GSM_7
     delivery: Delivery = field(default_factory=Delivery)
     in_reply_to: str | None = None
-    asks: bool | None = None  # for callbacks here, elsewhere, or it does not say
-    answer: Reply | None = None  # what an inbound message was answered
+    asks: bool | None = None  # True: for callbacks here; False: elsewhere; None: it does not say
+    answer: Reply | None = None  # the answer to an inbound message
     opt_out: str | None = None
     missed: bool = False
     repeats: int = 0  # how often an inbound message came again
@@ -102,7 +102,7 @@ class Row:
 
 @dataclass(slots=True)
 class Totals:
-    """What there was in all, also of rows that are no longer kept."""
+    """The totals, including rows that are no longer kept."""
 
     inbound: int = 0
     outbound: int = 0
@@ -130,7 +130,7 @@ class Inbox:
 
     @property
     def dropped(self) -> int:
-        """How many older rows are kept no longer."""
+        """How many older rows are no longer kept."""
         return self._next - len(self._rows)
 
     def row(self, sid: str) -> Row | None:
@@ -139,7 +139,7 @@ class Inbox:
         return None if key is None else self._rows[key]
 
     def apply(self, event: Event) -> None:
-        """Fold *event* in; one that is about no message only counts."""
+        """Fold *event* in; one that is about no message only changes the totals."""
         match event:
             case Inbound():
                 self._inbound(event)
@@ -181,7 +181,7 @@ class Inbox:
         )
 
     def _reply(self, event: Reply) -> None:
-        """An answer; when a message came again, its messages are those of the first answer."""
+        """An answer; if its message came again, the messages of the first answer stay."""
         self._change(event.in_reply_to, lambda row: replace(row, answer=event))
         claimed = self._replies.get(event.in_reply_to, [])
         if any(self._rows[key].body for key in claimed):
@@ -211,7 +211,7 @@ class Inbox:
         self._deliver(key, row, row.delivery.told(event))
 
     def _state(self, event: MessageState) -> None:
-        """What ``send`` or Twilio's API tells; it brings the text as well."""
+        """News from ``send`` or Twilio's API; it brings the text as well."""
         key = self._by_sid.get(event.sid)
         if key is None:
             key = self._claim(event.sid, event.in_reply_to, event.to, at=event.ts, body=event.body)
@@ -247,12 +247,12 @@ class Inbox:
         at: datetime,
         body: str | None = None,
     ) -> int | None:
-        """The row of the reply that turns out to be *sid*: the first that may be, or None.
+        """The row of the reply that turns out to be *sid*: the first that fits, or None.
 
-        Where nothing ties the two, it is the oldest of the replies to *peer* that are new: the
-        callbacks of an older one would have come long before. One that has asked for them here goes
-        before one that has not said (its Messaging Service may), and where they go elsewhere it is
-        none of these.
+        If nothing ties the two together, it is the oldest of the recent replies to *peer*: the
+        callbacks of an older one would have come long before. A reply that asked for callbacks here
+        goes before one that did not say (its Messaging Service may have asked); a reply whose
+        callbacks go elsewhere never fits.
         """
         if in_reply_to:
             fitting = [key for key in self._replies.get(in_reply_to, ()) if key in self._unclaimed]
@@ -274,7 +274,7 @@ class Inbox:
         return key
 
     def _unheard_of(self, event: Status | MessageState, *, known: bool) -> int:
-        """A new row for a message that is no reply of ours; *known* if it was counted before."""
+        """A new row for a message that is not a reply of ours; *known* if it was counted before."""
         inbound = isinstance(event, MessageState) and event.is_inbound
         if not known and inbound:
             self.totals.inbound += 1

@@ -1,7 +1,7 @@
-"""A small XML document as elements that know where they stand, or why it is none.
+"""A small XML document as elements that know where they stand, or why it is not XML.
 
-A DOCTYPE is an error: TwiML has none, and entities of a document's own are how a parser is made to
-eat all memory.
+A DOCTYPE is an error: TwiML has none, and a document's own entities are a way to make a parser eat
+all memory.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class MarkupError(Exception):
 
 @dataclass(slots=True)
 class Element:
-    """One element: its attributes in their order, and what is in it, texts and elements mixed."""
+    """One element: its attributes in their order, and its content, texts and elements mixed."""
 
     name: str
     attributes: dict[str, str]
@@ -56,7 +56,7 @@ class Element:
 
 
 def parse(document: bytes, *, charset: str | None = None) -> Element:
-    """The root element of *document*; *charset*, where the parser knows it, overrules the document.
+    """The root element of *document*; *charset*, if the parser knows it, overrules the document.
 
     Comments and processing instructions are left out. Raises `MarkupError`.
     """
@@ -91,7 +91,7 @@ def parse(document: bytes, *, charset: str | None = None) -> Element:
         parser.Parse(document, True)
     except expat.ExpatError as err:
         raise _explained(document, err, within=opened[-1].name) from None
-    except (LookupError, ValueError) as err:  # an encoding that there is not, or that expat lacks
+    except (LookupError, ValueError) as err:  # an encoding that does not exist, or that expat lacks
         raise MarkupError(1, 1, str(err)) from None
     return top.children[0]
 

@@ -28,7 +28,7 @@ MAX_MEDIA: Final = 10  # Twilio sends at most ten; more is somebody else's reque
 
 
 def opt_out_of(body: str) -> str | None:
-    """STOP, START or HELP where *body* is a word that Twilio takes for that, else None."""
+    """STOP, START or HELP if *body* is a word that Twilio takes for that, else None."""
     return _OPT_OUT_KEYWORDS.get(body.strip().upper())
 
 
@@ -136,6 +136,6 @@ def _required(form: Mapping[str, str], *names: str) -> list[str]:
 
 
 def _number(text: str | None) -> int | None:
-    """The number that *text* is in plain ASCII digits, else None: Twilio's fields are strings."""
+    """The number in *text*, if it is plain ASCII digits, else None: Twilio's fields are strings."""
     plain = text and len(text) <= MAX_DIGITS and text.isascii() and text.isdigit()
     return int(text) if text and plain else None

@@ -44,7 +44,7 @@ def preview(body: str) -> str:
 
 
 def note_on(body: str, *, at: datetime) -> Problem | None:
-    """D9, naming the characters that make *body* longer; None where none does."""
+    """D9, naming the characters that make *body* longer; None if none does."""
     parts = segment(body)
     if parts.segments == parts.gsm_segments:
         return None
@@ -52,9 +52,9 @@ def note_on(body: str, *, at: datetime) -> Problem | None:
 
 
 def callback_for(given: str | None, run: Run | None, settings: Settings) -> str | None:
-    """Where Twilio is to report the delivery: *given*, else the *run*, None for nowhere.
+    """Where Twilio should report the delivery: *given*, else to the *run*, None for nowhere.
 
-    Raises `UsageError` (N10) where *given* is not an absolute URL that Twilio can use.
+    Raises `UsageError` (N10) if *given* is not an absolute URL that Twilio can use.
     """
     if given == NO_CALLBACK:
         return None
@@ -72,8 +72,8 @@ def sender_for(
 ) -> str:
     """The number or Messaging Service to send from.
 
-    *given*, else the number of the *run*, the settings', or the only one that there is. Raises
-    `NumberError`: N1 where there are several numbers, N3 where there is none.
+    It is *given*, else the number of the *run*, that of the settings, or the only one there is.
+    Raises `NumberError`: N1 if there are several numbers, N3 if there is none.
     """
     wanted = given or (run and run.ready.number) or settings.number
     if wanted and not wanted.startswith("PN"):
@@ -82,7 +82,7 @@ def sender_for(
 
 
 def send(twilio: TwilioGateway, draft: Draft, *, at: datetime) -> MessageState:
-    """Send *draft*; the message as Twilio took it. Raises what `TwilioGateway.send` does."""
+    """Send *draft*; the message as Twilio accepted it. Raises what `TwilioGateway.send` does."""
     message = twilio.send(
         draft.body,
         to=draft.to,

@@ -1,7 +1,7 @@
 """The help of ``smsquest`` as a whole: the two first steps, the commands, the root options.
 
-It is text, so that it can be shown before Typer is imported; a test holds it and the command line
-together.
+It is text, so that it can be shown before Typer is imported; a test keeps it in line with the
+command line.
 """
 
 from __future__ import annotations

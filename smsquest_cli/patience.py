@@ -1,4 +1,4 @@
-"""Saying what is waited for, where it takes long."""
+"""Saying what we wait for, if it takes long."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SECONDS: Final = 1.0  # from then on a silent screen looks like a hanging progra
 def unless_quick(tell: Callable[[], object]) -> Iterator[None]:
     """Call *tell* once, from another thread, if the block takes longer than a second.
 
-    Only the main thread's blocks are waited for by somebody; with others nothing is told.
+    In threads other than the main one it is not called: nobody watches those.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

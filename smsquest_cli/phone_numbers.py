@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 _NORTH_AMERICAN: Final = 10  # digits
-_SHORTEST: Final = 7  # what has fewer is a short code
+_SHORTEST: Final = 7  # with fewer digits it is a short code
 _SEPARATORS: Final = re.compile(r"[\s().\-/\u00a0\u2010-\u2015]")
 _NUMBER: Final = re.compile(r"\+?[0-9]+")  # not "MyShop", "MG…", "whatsapp:…"
 
@@ -14,7 +14,7 @@ _NUMBER: Final = re.compile(r"\+?[0-9]+")  # not "MyShop", "MG…", "whatsapp:�
 def normalised(typed: str) -> str:
     """*typed* as Twilio takes it: a number as E.164 (``00`` is ``+``, ten digits are +1).
 
-    Anything else as it is, and so is a short code.
+    Anything else stays as it is, and so does a short code.
     """
     digits = without_separators(typed)
     if not _NUMBER.fullmatch(digits) or len(digits) < _SHORTEST:

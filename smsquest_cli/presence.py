@@ -1,4 +1,4 @@
-"""Whether somebody's app is there: looked after from when it is missed until it is back."""
+"""Whether somebody's app is there: looked for from when it is missed until it is back."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from smsquest_cli.wire import ExchangeError, Request, origin_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ABSENT: Final = frozenset({"refused", "connect-timeout", "dns"})  # kinds of no app being there
+ABSENT: Final = frozenset({"refused", "connect-timeout", "dns"})  # kinds that mean: no app there
 LOOK_SECONDS: Final = 3.0
 CONNECT_SECONDS: Final = 1.0
 NAMES: Final = {"localhost": "127.0.0.1"}  # which is tried first
@@ -24,7 +24,7 @@ class Presence:
     """Which apps are missing; *back* is told the address of one that is there again.
 
     A missing app is looked for every few seconds, by a thread that ends when none is missing.
-    What is there is not looked at: the next request to it will tell.
+    An app that is there is not looked for: the next request shows whether it has gone.
     """
 
     def __init__(self, back: Callable[[str], object]) -> None:
@@ -47,7 +47,7 @@ class Presence:
                 self._watcher.start()
 
     def met(self, url: str) -> None:
-        """Somebody is at *url*; that is told if it was missing."""
+        """Somebody is at *url*; *back* is told if it was missing."""
         if not self.misses(url):
             return
         with self._lock:
@@ -57,7 +57,7 @@ class Presence:
             self._back(address_of(url))
 
     def close(self) -> None:
-        """Look no more, and tell nothing from now on."""
+        """Stop looking, and tell nothing from now on."""
         self._closing.set()
         watcher = self._watcher
         if watcher is not None and watcher is not threading.current_thread():
@@ -75,7 +75,7 @@ class Presence:
 
 
 def listens(url: str) -> bool:
-    """Whether a connection to *url* comes about; nothing is asked there."""
+    """Whether a connection to *url* can be made; no request is sent."""
     try:
         wire.open_connection(urlsplit(url), timeout=CONNECT_SECONDS).close()
     except ExchangeError as err:
@@ -84,7 +84,7 @@ def listens(url: str) -> bool:
 
 
 def airplay_answers(url: str) -> bool:
-    """Whether it is macOS that answers at *url*: its AirPlay has ports that apps like to have."""
+    """Whether it is macOS that answers at *url*: its AirPlay uses ports that apps like to use."""
     if sys.platform != "darwin" or urlsplit(url).port not in AIRPLAY_PORTS:
         return False
     try:
@@ -95,7 +95,7 @@ def airplay_answers(url: str) -> bool:
 
 
 def address_of(url: str) -> str:
-    """Host and port of *url*, as people are told where an app is to listen."""
+    """Host and port of *url*, as people are told where an app should listen."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     port = parts.port or (443 if parts.scheme == "https" else 80)

@@ -21,7 +21,7 @@ MARKS: Final[Mapping[int, str]] = {
     **dict(zip(range(0x202A, 0x202F), ("⟨LRE⟩", "⟨RLE⟩", "⟨PDF⟩", "⟨LRO⟩", "⟨RLO⟩"), strict=True)),
     **dict(zip(range(0x2066, 0x206A), ("⟨LRI⟩", "⟨RLI⟩", "⟨FSI⟩", "⟨PDI⟩"), strict=True)),
 }
-# What most text is made of; only the rest is looked at character by character.
+# Most text is made of these; only the rest is looked at character by character.
 _PLAIN: Final = re.compile(r"[\x20-\x7e\u00a1-\u00ac\u00ae-\u02ff\u0370-\u05ff]*", re.ASCII)
 # Parts of emoji; the tags of a flag are looked at as a whole.
 _EMOJI_PARTS: Final = frozenset({0x200D, 0xFE0E, 0xFE0F})
@@ -39,7 +39,7 @@ _INVISIBLE: Final = frozenset(
 
 
 def printable(text: str) -> str:
-    """*text* with everything visible that a terminal would obey, reorder or hide.
+    """*text* with everything made visible that a terminal would obey, reorder or hide.
 
     Control codes, bidi controls, line separators, lone surrogates and invisible characters become
     marks (␛, ⟨RLO⟩, …); the result is one line.

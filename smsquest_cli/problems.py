@@ -40,8 +40,8 @@ def catalogue() -> Mapping[str, CatalogueEntry]:
 def line_of(problem_id: str, /, **values: object) -> str:
     """The line to show for *problem_id*, with *values* in the place of its placeholders.
 
-    Raises `KeyError` for an id that is not in the catalogue or a value that its line needs: both
-    are our bugs, and a test looks for them.
+    Raises `KeyError` for an id that is not in the catalogue, or if a value that its line needs is
+    missing: both are our bugs, and a test looks for them.
     """
     return catalogue()[problem_id].line.format_map(values)
 
@@ -53,7 +53,7 @@ class SmsquestError(Exception):
     """
 
     exit_code: ClassVar[int] = 1
-    severity: ClassVar[str] = "error"  # what ends a command is one, also what else is but noted
+    severity: ClassVar[str] = "error"  # what ends a command is one, even what elsewhere is a note
 
     def __init__(self, problem_id: str, /, **values: object) -> None:
         self.id = problem_id
@@ -62,7 +62,7 @@ class SmsquestError(Exception):
 
     @classmethod
     def told(cls, problem_id: str, line: str) -> Self:
-        """The problem that another process of ours tells of in these words."""
+        """The problem that another process of ours has reported in these words."""
         error = cls.__new__(cls)
         error.id, error.line = problem_id, line
         Exception.__init__(error, f"{problem_id}: {line}")
@@ -106,7 +106,7 @@ class LocalError(SmsquestError):
 
 
 class ExpectationError(SmsquestError):
-    """What was to happen did not, or not in time."""
+    """Something that was expected did not happen, or not in time."""
 
     exit_code = 8
 

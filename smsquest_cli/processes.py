@@ -12,7 +12,7 @@ def identity(pid: int) -> str | None:
     """Something that no other process with this *pid* ever has (its start), or None if it is gone.
 
     Linux: the start in clock ticks since boot, and the boot. Elsewhere: what ``ps`` says, in a
-    time zone that stays. A process of another computer has another one.
+    time zone that stays. A process on another computer has another one.
     """
     if sys.platform == "linux":
         try:

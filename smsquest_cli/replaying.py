@@ -39,16 +39,16 @@ _PAGE: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What the event log has of a message that is to be delivered again."""
+    """What the event log holds about a message that should be delivered again."""
 
     sid: str
     request: Request
     reply: Reply | None
-    received_by: Ready | None  # the run that did
+    received_by: Ready | None  # the run that received it
 
     @property
     def is_status(self) -> bool:
-        """Whether it is a status callback, of a message that went out."""
+        """Whether it is a status callback, for a message that went out."""
         return "MessageStatus" in self.request.fields
 
 
@@ -65,7 +65,7 @@ def newest(log: EventLog) -> str:
 
 
 def recorded(log: EventLog, sid: str) -> Recorded:
-    """What is recorded of *sid*; raises `UsageError` (U8) where no request is."""
+    """What is recorded about *sid*; raises `UsageError` (U8) if no request is."""
     request = log.request_of(sid)
     if request is None:
         raise UsageError("U8", sid=sid)
@@ -80,7 +80,7 @@ def recorded(log: EventLog, sid: str) -> Recorded:
 
 
 def edited(request: Request, changes: Mapping[str, str]) -> Request:
-    """*request* with the values of its fields changed; all that is not changed stays as it came.
+    """*request* with the values of its fields changed; everything else stays as it came.
 
     Fields that it does not have are added at the end.
     """
@@ -94,10 +94,10 @@ def edited(request: Request, changes: Mapping[str, str]) -> Request:
 def addressed(
     found: Recorded, request: Request, token: str, *, run: Run | None, to: str | None
 ) -> Request:
-    """*request*, which is *found* or what was made of it, as it is to be sent, signed with *token*.
+    """*request*, that of *found* or an edited one, as it must be sent, signed with *token*.
 
-    It goes to *to*, else where the webhook goes in *run* or went the first time: an app, or the
-    local end of the serve. Raises `UsageError` (U3) where there is none of them.
+    It goes to *to*, else to where *run* sends such a webhook, else to where it went the first
+    time: an app, or the local end of the serve. Raises `UsageError` (U3) if there is none of these.
     """
     fresh = [
         (name, str(uuid4()) if name.lower() == IDEMPOTENCY.lower() else value)
@@ -122,7 +122,7 @@ def addressed(
 
 
 def deliver(found: Recorded, request: Request) -> Exchange:
-    """What comes of *request*, as `addressed` makes it."""
+    """Send *request*, as `addressed` makes it, and return what comes of it."""
     fields = request.fields
     try:
         answer = wire.send(request, connect_timeout=CONNECT_SECONDS, timeout=ANSWER_SECONDS)
@@ -149,9 +149,9 @@ def deliver(found: Recorded, request: Request) -> Exchange:
 
 
 def differences(before: Reply | None, exchange: Exchange) -> dict[str, tuple[object, object]]:
-    """What is not the same in the reply that was recorded and in that of *exchange*, by its name.
+    """What differs between the recorded reply *before* and that of *exchange*, by its name.
 
-    How long it took is no difference, nor are callbacks: their address is relative to the target.
+    The time it took does not count, nor do callbacks: their address is relative to the target.
     """
     then, now = _said(before), _said(exchange.reply(at=datetime.now(UTC)))
     return {name: (then[name], now[name]) for name in then if then[name] != now[name]}
@@ -169,14 +169,14 @@ def _said(reply: Reply | None) -> dict[str, object]:
 
 
 def _through(ready: Ready, path: str, request: Request, token: str) -> Request:
-    """*request* as it goes to the local end of a serve: signed for the public one, as Twilio's."""
+    """*request* as it goes to the local end of a serve: signed for the public one, as by Twilio."""
     public = ready.webhook_url.removesuffix(SMS)
     made = forwarded(request, public + path, resign_with=token)
     return replace(made, url=ready.local_url + made.url.removeprefix(public))
 
 
 def _read_callback(request: Request, answer: wire.Answer) -> twiml.TwimlDocument:
-    """Twilio wants no TwiML of a status callback, only success."""
+    """What an app answered to a status callback: Twilio wants no TwiML there, only success."""
     found = tuple(causes(request, answer, public_url=request.url))
     return twiml.TwimlDocument(findings=found, error=11200 if answer.status >= 400 else None)  # noqa: PLR2004
 

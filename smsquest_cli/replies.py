@@ -21,7 +21,7 @@ from smsquest_cli.problems import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MAX_MESSAGES: Final = 10  # which Twilio sends in answer to one
+MAX_MESSAGES: Final = 10  # Twilio sends no more in answer to one
 CALLBACKS: Final = frozenset({"action", "statusCallback"})
 DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>'
 
@@ -77,7 +77,7 @@ def no_reply() -> Rule:
 def text_reply(template: str) -> Rule:
     """The rule that replies with *template*, ``{Body}`` and other fields of the webhook filled in.
 
-    A field that the webhook does not have is empty; where no text comes out, nothing is sent.
+    A field that the webhook does not have is empty; if no text comes out, nothing is sent.
     Raises `UsageError` (U6) for a brace that is neither part of a placeholder nor doubled.
     """
     text = _Template.parsed(template, option="--reply", value=template)
@@ -101,7 +101,7 @@ def twiml_reply(template: str, *, name: str = "this document") -> Rule:
     """The rule that replies with the TwiML document *template*, fields filled in and escaped.
 
     Each ``<Message>`` that asks for no status callback gets one. Raises `UsageError` (U6), which
-    calls the document *name*, where it is not TwiML or a brace stands alone.
+    calls the document *name*, if it is not TwiML or a brace stands alone.
     """
     try:
         root = markup.parse(template.encode("utf-8", "replace"), charset="utf-8")
@@ -173,7 +173,7 @@ class _MessageTemplate:
 
 @dataclass(frozen=True, slots=True)
 class _Slot:
-    """A place in a document that is filled in, and how what stands there is escaped."""
+    """A place in a document to fill in, and how to escape the text for it."""
 
     template: _Template
     escape: Callable[[str], str]
@@ -242,7 +242,7 @@ class _Document:
 
 
 def _address(base: str, reference: str) -> str | None:
-    """The URL of *reference*, None where a stranger's text or a slip has made it none."""
+    """The URL of *reference*; None if a text that was filled in, or a slip, makes it invalid."""
     try:
         return urljoin(base, reference)
     except ValueError:

@@ -68,7 +68,7 @@ def running(home: Path) -> list[Run]:
 
 
 def _run(content: dict[str, object]) -> Run:
-    """The run that *content* tells of; raises `ValueError`, `KeyError` or `TypeError`."""
+    """The run that *content* describes; raises `ValueError`, `KeyError` or `TypeError`."""
     ready = from_record(content["ready"])
     run_id, store, token = content["id"], content["store"], content["control_token"]
     if (

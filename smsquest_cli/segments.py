@@ -75,7 +75,7 @@ def cost(parts: Segmentation) -> dict[str, str]:
 
 
 def _named(character: str) -> str:
-    """*character*, or its code where it shows nothing by itself."""
+    """*character*, or its code if it shows nothing by itself."""
     visible = category(character)[0] in "LNPS" and category(character) != "Sk"
     return f'"{character}"' if visible else f"U+{ord(character):04X}"
 

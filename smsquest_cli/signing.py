@@ -1,8 +1,8 @@
-"""Twilio's request signature: make it, check it, and say what it was made of when it is wrong.
+"""Twilio's request signature: make it, check it, and say what it was made from if it is wrong.
 
-What is signed is the URL that Twilio calls, byte for byte, followed by the name and the value of
-each form field, the names in code-point order. Twilio's ``RequestValidator`` does the same at ten
-times the cost (it is the oracle of the tests); this runs once for each webhook.
+Twilio signs the URL that it calls, byte for byte, followed by the name and the value of each form
+field, the names in code-point order. Twilio's ``RequestValidator`` does the same at ten times the
+cost (it is the oracle of the tests); this runs once for each webhook.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def sign_request(request: Request, secret: str) -> str:
 def explain(
     url: str, pairs: Pairs, presented: str, secret: str, *, candidates: Mapping[str, str]
 ) -> str | None:
-    """How *presented* was made otherwise than from *url* and *pairs*, in words, or None.
+    """How *presented* was made, if not from *url* and *pairs*, in words; None if nothing fits.
 
     *candidates* are further URLs that may have been signed, by their names ("the local address").
     For people, not for each request: it tries some hundred signatures, the likeliest first.
@@ -163,7 +163,7 @@ def _mac(secret: bytes, text: str, digest: str) -> bytes:
 
 
 def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")  # which never raises
+    return text.encode("utf-8", "surrogatepass")  # this never raises
 
 
 def _fields(pairs: Pairs) -> str:
@@ -182,7 +182,7 @@ def _other_port(url: str) -> str:
 def _closure(
     starts: dict[T, Names], changes: Callable[[T], Iterator[tuple[str, T]]]
 ) -> dict[T, Names]:
-    """*starts* and all that up to two of the *changes* make of them, with the changes' names."""
+    """*starts* and all that up to two *changes* make of them, with the names of the changes."""
     found = dict(starts)
     for _ in range(2):
         for start, names in list(found.items()):
@@ -233,7 +233,7 @@ def _url_changes(url: str) -> Iterator[tuple[str, str]]:
 
 
 def _forms(url: str, pairs: tuple[tuple[str, str], ...]) -> dict[str, Names]:
-    """What may have been appended to the URL instead of *pairs*, each with the names of why."""
+    """What may have been appended to the URL instead of *pairs*, each with names that say why."""
     found: dict[str, Names] = {}
     for variant, names in _closure({pairs: ()}, _form_changes).items():
         found.setdefault(_fields(variant), names)

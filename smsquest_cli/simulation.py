@@ -1,7 +1,7 @@
-"""A phone, and Twilio where there is none: an inbound message brought to a webhook.
+"""A phone, and a Twilio if there is none: they bring an inbound message to a webhook.
 
 A running ``serve --sandbox`` is asked to let its own pretend Twilio play; for any other address a
-carrier plays in this process. Either way the same `Exchange` comes of it.
+carrier plays in this process. Either way the result is the same `Exchange`.
 """
 
 from __future__ import annotations
@@ -65,9 +65,9 @@ class Phone(Protocol):
         """Send *text*; returns when the webhook has been answered. Raises `SmsquestError`."""
 
     def delivered(self, exchange: Exchange) -> tuple[SentMessage, ...]:
-        """The replies of *exchange* once they have come as far as they do.
+        """The replies of *exchange*, once their delivery has come to its end.
 
-        None where a serve's own sandbox carries them: its table shows them.
+        None if a serve's own sandbox carries them: its table shows them.
         """
 
 
@@ -75,7 +75,7 @@ class Phone(Protocol):
 def phone_for(settings: Settings, run: Run | None, url: str | None) -> Iterator[Phone]:
     """The phone to use: one of the sandbox of *run*, or one of our own for *url* or *run*.
 
-    Raises `UsageError`: U3 where there is neither, U6 for a URL that cannot be one.
+    Raises `UsageError`: U3 if there is neither, U6 for an invalid *url*.
     """
     if url is None and run is None:
         raise UsageError("U3", option="--url")
@@ -161,7 +161,7 @@ class _SandboxPhone:
 
 
 class _Informed:
-    """A phone that texts *run*, and looks up in its log what it says of each message."""
+    """A phone that texts *run*, and looks up in its log what that says about each message."""
 
     def __init__(self, phone: Phone, run: Run, log: EventLog) -> None:
         self.delivered = phone.delivered
@@ -190,7 +190,7 @@ class _Informed:
 
 
 class _OwnPhone:
-    """A phone whose carrier, and Twilio, play in this process."""
+    """A phone whose carrier and Twilio are played in this process."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
@@ -218,7 +218,7 @@ class _OwnPhone:
 
 
 class _Inside:
-    """Delivers what is addressed to a serve's public URL to its local end, as its tunnel does.
+    """Delivers requests for a serve's public URL to its local end, as its tunnel does.
 
     The signature and the ``Host`` stay those of the public URL.
     """
@@ -241,8 +241,8 @@ class _Inside:
 def verdict(exchanges: Sequence[Exchange], expected: re.Pattern[str] | None) -> None:
     """Raise `ExpectationError` unless every exchange is as it should be.
 
-    E2 where no reply matches *expected*; E5 where the webhook gave no answer that Twilio can use,
-    save to requests that were meant to be refused (unsigned).
+    E2 if no reply matches *expected*; E5 if the webhook gave no answer that Twilio can use, except
+    to requests that were meant to be refused (unsigned).
     """
     for exchange in exchanges:
         texts = [message.body for message in exchange.messages]
@@ -257,7 +257,7 @@ def verdict(exchanges: Sequence[Exchange], expected: re.Pattern[str] | None) -> 
 
 
 def _failure(exchange: Exchange) -> int | str | None:
-    """What went wrong, as Twilio's code or as the id of what the serve said of it."""
+    """What went wrong, as Twilio's code or as the id of a problem that the serve recorded."""
     alerts = [alert.code for alert in exchange.alerts if alert.level == "error"]
     told = [one for one in exchange.recorded or () if isinstance(one, Problem)]
     problems = [problem.id for problem in told if problem.severity == "error"]

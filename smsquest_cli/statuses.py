@@ -63,7 +63,7 @@ class Delivery:
 
     @property
     def final(self) -> bool:
-        """Nothing more is to come, save that a delivered message may yet be read."""
+        """Nothing more will come, except that a delivered message may yet be read."""
         return self.current in FINAL
 
     def saw(self, status: str) -> bool:
@@ -71,14 +71,14 @@ class Delivery:
         return any(step.status == status for step in self.steps)
 
     def advance(self, status: str, *, at: datetime, error_code: int | None = None) -> Delivery:
-        """The delivery after one more update; ``current`` never goes back, an error never goes."""
+        """The delivery after one more update; ``current`` never goes back, an error stays."""
         delivery = self if self.saw(status) else self._with(status, at)
         if error_code is None or not self._outranked(status, error_code):
             return delivery
         return replace(delivery, error_code=error_code, failed_as=status)
 
     def told(self, event: Status | MessageState) -> Delivery:
-        """The delivery after all that *event* says of it."""
+        """The delivery after all that *event* says about it."""
         delivery = self
         for step in event.history if isinstance(event, MessageState) else ():
             delivery = delivery.advance(step.status, at=step.ts)

@@ -1,7 +1,7 @@
 """A reply read as Twilio would read it: the messages it sends, and what is wrong with it.
 
 The rules are those of Twilio's "TwiML for Programmable Messaging" page and of its error catalogue.
-Where Twilio warns and goes on, so does this; where it gives up, ``error`` is its error code.
+If Twilio warns and goes on, so does this; if it gives up, ``error`` is its error code.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _EXCERPT: Final = 40
 class Finding:
     """Something about an answer that its author should know: an id of the catalogue, and values.
 
-    ``code`` is the error or warning that Twilio's debugger shows for it, None where it shows none.
+    ``code`` is the error or warning that Twilio's debugger shows for it, None if it shows none.
     """
 
     id: str
@@ -54,7 +54,7 @@ class Finding:
 
     @property
     def severity(self) -> str:
-        """``error``, ``warning`` or ``note``; a wrong type is an error where Twilio gives up."""
+        """``error``, ``warning`` or ``note``; a wrong type is an error if Twilio gives up."""
         if self.id in ("R1", "R3"):
             return "error" if self.code else "warning"
         return catalogue()[self.id].severity
@@ -95,7 +95,7 @@ class TwimlMessage:
 
 @dataclass(frozen=True, slots=True)
 class Redirect:
-    """Where the conversation goes on, as it was written."""
+    """Where the conversation continues, as it was written."""
 
     url: str
     method: str = "POST"
@@ -103,7 +103,7 @@ class Redirect:
 
 @dataclass(frozen=True, slots=True)
 class TwimlDocument:
-    """What an answer makes Twilio do: send ``messages``, then go on at ``redirect``.
+    """What an answer makes Twilio do: send ``messages``, then continue at ``redirect``.
 
     ``error`` is the code with which Twilio goes to the fallback URL instead; None if it does not.
     """
@@ -117,7 +117,7 @@ class TwimlDocument:
 def resolve(base_url: str, reference: str) -> str:
     """The absolute URL of *reference*, as written in a document that came from *base_url*.
 
-    Raises `ValueError` where that is no URL to call: another scheme than http or https, no host, or
+    Raises `ValueError` if that is no URL to call: a scheme other than http or https, no host, or
     an underscore in its name, which Twilio refuses.
     """
     reference = reference.strip()
@@ -135,10 +135,10 @@ def read(
 ) -> TwimlDocument:
     """What Twilio does with the answer *status*, *content_type* and *body* to a webhook.
 
-    Relative addresses are noted with what *url*, that of the webhook, makes of them. A redirect is
-    not followed here, and why a status is what it is says `answers.read_answer`.
+    Relative addresses are noted together with the absolute URL that they get from *url*, that of
+    the webhook. Redirects are not followed here; `answers.read_answer` says why a status came.
     """
-    if status >= 300:  # noqa: PLR2004 - HTTP's own borders, here and below
+    if status >= 300:  # noqa: PLR2004 - HTTP's status classes, here and below
         followed = None if status in FOLLOWED else 11216
         return TwimlDocument(error=11200 if status >= 400 else followed)  # noqa: PLR2004
     if not body.strip():
@@ -215,7 +215,7 @@ class _Reading:
         for noun in verb.children:
             self._check(noun)
         bodies = [noun.text for noun in verb.children if noun.name == "Body"]
-        text = verb.text if verb.text.strip() else ""  # what indents the nouns is none
+        text = verb.text if verb.text.strip() else ""  # blanks that indent the nouns are not text
         body = text + "".join(bodies)
         media = tuple(
             noun.text.strip()
@@ -243,7 +243,7 @@ class _Reading:
     def _redirect(self, verb: markup.Element) -> Redirect:
         self._check(verb)
         target = verb.text.strip()
-        self._resolves("Redirect", target, 11100)  # which Twilio says when it gets there
+        self._resolves("Redirect", target, 11100)  # Twilio says so when it gets there
         return Redirect(target, self._method(verb) or "POST")
 
     def _method(self, verb: markup.Element) -> str | None:
@@ -268,7 +268,7 @@ class _Reading:
         return True
 
     def _check(self, element: markup.Element) -> None:
-        """Note what Twilio's schema does not have: 12200, a warning, and it goes on."""
+        """Note what Twilio's schema does not allow: 12200, a warning that stops nothing."""
         name = element.name
         allowed = _ATTRIBUTES.get(name, ())
         for attribute in element.attributes:

@@ -1,4 +1,4 @@
-"""URLs on the web: which text is one, whose webhook it is by its address, and how to show it."""
+"""URLs on the web: what is one, whose webhook it is by its address, and how to show it."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def web_parts(url: str) -> SplitResult | None:
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # brackets without an address, a port that is no number
+    except ValueError:  # brackets without an address, or a port that is not a number
         return None
     blank = any(character <= " " or character.isspace() for character in url)
     return parts if usable and not blank else None
@@ -105,7 +105,7 @@ def web_parts(url: str) -> SplitResult | None:
 def webhook(text: str, *, option: str, allow_local: bool = False) -> str:
     """The URL *text*, as Twilio can call it.
 
-    Raises `UsageError`: U6 where it is none, N9 where Twilio cannot reach it unless *allow_local*.
+    Raises `UsageError`: U6 if it is not one, N9 if Twilio cannot reach it, unless *allow_local*.
     """
     url = text.strip()
     parts = web_parts(url)

@@ -117,7 +117,7 @@ def origin_of(url: str) -> str:
 
 
 def is_here(host: str | None) -> bool:
-    """Whether *host* is this computer, told without asking a name server."""
+    """Whether *host* is this computer, decided without asking a name server."""
     if host == "localhost":
         return True
     try:
@@ -161,8 +161,8 @@ def exchange(
 ) -> Answer:
     """Send *request* on a connected *connection* and read the whole answer before *deadline*.
 
-    *meanwhile* is called between the two; what it raises is raised. *deadline* is on
-    ``time.monotonic()``. The connection stays open where both sides keep it so. Raises
+    *meanwhile* is called between the two; its exceptions propagate. *deadline* is on
+    ``time.monotonic()``. The connection stays open if both sides keep it so. Raises
     `ExchangeError`; the connection is then of no further use.
     """
     started = time.monotonic()
@@ -185,7 +185,7 @@ def exchange(
         meanwhile()
         response = connection.getresponse()
         begun = True
-        with closing(response):  # which leaves the connection open for the next exchange
+        with closing(response):  # this leaves the connection open for the next exchange
             body = _read(response)
         if len(body) > MAX_ANSWER:
             connection.close()
@@ -199,7 +199,7 @@ def exchange(
 
 
 def call_wsgi(app: WsgiApp, request: Request) -> Answer:
-    """Call a WSGI *app* with *request* in this thread, without a socket; its exceptions pass."""
+    """Call a WSGI *app* with *request* in this thread, without a socket; exceptions propagate."""
     parts = urlsplit(request.url)
     environ: dict[str, Any] = {
         "REQUEST_METHOD": request.method,
@@ -304,7 +304,7 @@ def _bound(sock: socket.socket, deadline: float) -> None:
 
 
 def _read(response: http.client.HTTPResponse) -> bytes:
-    """The body, up to a little more than `MAX_ANSWER`; raises where it ends before it should."""
+    """The body, up to a little more than `MAX_ANSWER`; raises if it ends before it should."""
     body, expected = bytearray(), response.length  # None for a chunked one
     while len(body) <= MAX_ANSWER and (expected is None or len(body) < expected):
         chunk = response.read1(65536)
