@@ -17,6 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 from smsquest_cli import twiml
 from smsquest_cli.forms import form_pairs
 from smsquest_cli.twiml import Finding, TwimlDocument
+from smsquest_cli.wire import origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -183,6 +184,9 @@ def _redirected(request: Request, answer: Answer, path: str) -> Finding:
         target = twiml.resolve(request.url, location) if location else "nowhere"
     except ValueError:
         target = location or ""
+    if target.partition("://")[2].partition("/")[0] == request.header("Host"):
+        # The app has put the host that it was told, the public one, before its own path.
+        target = origin_of(request.url) + target.removeprefix(origin_of(target))
     return Finding(
         "T14",
         {
@@ -215,10 +219,12 @@ def _signature_refused(
         values = {"local": local, "public": public.hostname or "", "cure": _cure(answer)}
         found.append(Finding("S2", values, 11200))
     elif not found and public.scheme != parts.scheme:
-        found.append(Finding("S1", {"cure": _cure(answer)}, 11200))
-    if not found:
-        if any(value != value.strip() for _, value in form_pairs(request.body)):
-            found.append(Finding("S6", {"change": "trimmed"}))
+        app = request.url.removesuffix(request.target) + parts.path
+        found.append(Finding("S1", {"cure": _cure(answer), "app": app}, 11200))
+    certain = bool(found) and found[0].id != "S1"
+    if not certain and any(value != value.strip() for _, value in form_pairs(request.body)):
+        found.append(Finding("S6", {"change": "trimmed"}))
+    if not found or found[0].id == "S6":
         found.append(Finding("S10", {"url": registered}, 11200))
     yield from found
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit, urlunsplit
 
-from smsquest_cli import answers, signing
+from smsquest_cli import answers, signing, twiml
 from smsquest_cli.connections import Connections
 from smsquest_cli.events import Problem, Reply
 from smsquest_cli.presence import ABSENT, Presence, address_of, airplay_answers, listens
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from smsquest_cli.messages import Message
+    from smsquest_cli.twiml import TwimlDocument
     from smsquest_cli.wire import Answer, Headers
 
 WAIT_SECONDS: Final = 9.8  # for an app that restarts; less than the 10 s from which on A7 warns
@@ -148,7 +149,12 @@ class Forwarder:
             if found.id != RELATIVE  # correct, and the same for every message
         ]
         return Answered(
-            answer.status, _end_to_end(answer.headers), answer.body, reply, tuple(problems)
+            answer.status,
+            _end_to_end(answer.headers),
+            answer.body,
+            reply,
+            tuple(problems),
+            _redirect_of(document, request.url),
         )
 
     def status(self, request: Request) -> tuple[Problem, ...]:
@@ -342,6 +348,15 @@ def _leads_to(url: str, ours: str) -> bool:
         return ours_too and there.port == here.port
     base = here.path.rstrip("/")
     return there.netloc == here.netloc and there.path in {base + path for path in PATHS}
+
+
+def _redirect_of(document: TwimlDocument, url: str) -> str | None:
+    """Where *document*, the answer to a request for *url*, sends Twilio next, if anywhere."""
+    if document.error or document.redirect is None:
+        return None
+    with suppress(ValueError):  # no URL to call, which is a finding of its own
+        return twiml.resolve(url, document.redirect.url)
+    return None
 
 
 def _end_to_end(headers: Headers) -> Headers:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import flask
 import pytest
 from hypothesis import given
@@ -186,10 +188,30 @@ def test_a_redirect_is_shown_with_what_becomes_of_it(
     assert read_answer(request, Answer(status, headers)).error == code
 
 
+def test_a_redirect_to_the_public_host_is_shown_as_the_apps_own_address():
+    """T14: whoever forwarded to the address in Location would forward to themselves."""
+    headers = (("Location", f"{PUBLIC}/"),)
+
+    (finding,) = causes(FORWARDED, Answer(308, headers), public_url=PUBLIC)
+
+    assert finding.values["url"] == f"{FORWARDED.url}/"
+
+
 def test_a_refused_signature_is_laid_to_http_behind_https():
     """S1: a genuine signature, the public host, and still a refusal."""
     for status in (401, 403):
         assert ids(FORWARDED, answered(status), public_url=PUBLIC) == ["S1"]
+
+
+def test_a_refusal_behind_https_may_have_another_cause():
+    """S1 names the command that tells them apart, and S6 stands beside it for a trimmed text."""
+    form = BODY + b"&Body=hi+"
+    request = replace(FORWARDED, body=form)
+
+    first, second = causes(request, answered(403), public_url=PUBLIC)
+
+    assert f"smsquest check {FORWARDED.url}" in first.line
+    assert second.id == "S6"
 
 
 @pytest.mark.parametrize(

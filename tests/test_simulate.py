@@ -99,6 +99,37 @@ def test_callbacks_that_would_not_come_through_are_said(serve, smsquest_here):
     assert running.wait_for("reply")["messages"][0]["status_callback"] == f"{base}/statuses"
 
 
+def test_a_redirect_that_would_not_come_through_is_said(serve, smsquest_here):
+    """A19: the app may have the route, but only /sms and /status are passed on to it."""
+    twiml = "<Response><Message>one</Message><Redirect>/next</Redirect></Response>"
+    with served(an_app(twiml)) as url:
+        running = serve("--sandbox", "--port", 0, "--forward-to", f"{url}/sms")
+        base = running.ready["local_url"]
+        smsquest_here("simulate", "x", "--pace", "instant")
+        told = running.wait_for("problem", id="A19")
+
+    assert f"redirects to {base}/next, where smsquest answers 404" in told["line"]
+
+
+def test_a_conversation_in_steps_is_no_replay(serve, smsquest_here):
+    """S8 is about a message that comes again unasked; a <Redirect> to the webhook asks for it."""
+
+    def steps(environ, start):
+        start("200 OK", [("Content-Type", "text/xml")])
+        more = "" if "step=2" in environ["QUERY_STRING"] else "<Redirect>/sms?step=2</Redirect>"
+        return [f"<Response><Message>hello</Message>{more}</Response>".encode()]
+
+    with served(steps) as url:
+        running = serve("--sandbox", "--port", 0, "--forward-to", f"{url}/sms")
+        assert running.ready
+        assert smsquest_here("simulate", "x", "--pace", "instant").returncode == 0
+        running.stop()
+
+    came = [one["duplicate"] for one in running.records if one["type"] == "inbound"]
+    assert came == [False, True]
+    assert [one for one in running.records if one["type"] == "problem"] == []
+
+
 def test_an_undelivered_reply_is_told_to_the_app_and_to_us(smsquest_here):
     """A scenario is how the day of the reply goes."""
     app = an_app()

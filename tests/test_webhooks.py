@@ -574,10 +574,11 @@ def test_why_messages_fail_is_said_once_for_each_code(door):
     assert second.line.startswith("30034: +12025550100 is not registered (A2P 10DLC)")
 
 
-def test_callbacks_of_another_account_are_noted_once(door):
-    """A sub-account's statuses pass; the note does not come with each of them."""
+def test_requests_of_another_account_are_noted_once(door):
+    """A sub-account's messages and statuses pass; the note does not come with each of them."""
     for status in ("queued", "sent", "delivered"):
         door.post("/status", {**STATUS, "MessageStatus": status, "AccountSid": "AC2"})
+    door.post(form={**FORM, "AccountSid": "AC2"})
 
     assert door.problems() == [("C7", "note")]
 

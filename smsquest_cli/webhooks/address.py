@@ -43,17 +43,25 @@ class PublicAddress:
 
     def why_unheard(self, callback: str) -> str | None:
         """Why nobody gets what Twilio reports to the URL *callback*; None if somebody may."""
-        ours, theirs = urlsplit(self.base), urlsplit(callback)
-        if (ours.scheme, ours.netloc) == (theirs.scheme, theirs.netloc):
-            if theirs.path in {self.path + path for path in PATHS}:
-                return None
+        if self.is_dead_end(callback):
             way = f'use action="{self.path}{STATUS}"'
             where = "--forward-status says where your app takes it"
             return f"where smsquest answers 404: {way} ({where})"
-        if is_local(theirs.hostname or "") and not is_local(ours.hostname or ""):
+        if _is_local(callback) and not _is_local(self.base):
             return f'which Twilio cannot reach: use action="{self.path}{STATUS}"'
         return None
+
+    def is_dead_end(self, url: str) -> bool:
+        """Whether *url* is one of ours that leads to nobody: only some paths are passed on."""
+        ours, theirs = urlsplit(self.base), urlsplit(url)
+        return (ours.scheme, ours.netloc) == (theirs.scheme, theirs.netloc) and (
+            theirs.path not in {self.path + path for path in PATHS}
+        )
 
     def status_url(self, sid: str) -> str:
         """Where the status of a reply to the message *sid*, already quoted, should go."""
         return f"{self.base}{STATUS}?re={sid}"
+
+
+def _is_local(url: str) -> bool:
+    return is_local(urlsplit(url).hostname or "")

@@ -108,14 +108,18 @@ class Admission:
             return "no X-Twilio-Signature: not Twilio, or something on the way removes the header"
         if reason == "shared-key":
             key = SharedKey.from_header(incoming.fields.get(_SETTINGS) or "")
-            return line_of("C6", key=key.id or "?", algorithm=key.algorithm)
+            return line_of("C6", key=key.id or "?", algorithm=key.algorithm) + " [C6]"
         ours = self._account_sid
         if account and ours and account != ours:
-            return line_of("C7", signed_by=masked(account), account=masked(ours))
+            what = f"signature of {masked(account)} checked with the token of {masked(ours)}"
+            return line_of("C7", what=what, cure="Use that account's auth token") + " [C7]"
         if made := self._explanation(incoming, signed):
             return f"signed {made}"
         whose = masked(ours) if ours else "the account"
-        return f"not signed with the auth token of {whose} (rotated, or of another Region?)"
+        return (
+            f"not signed with the auth token of {whose} for this URL and these fields "
+            "(token rotated or of another Region, or changed on the way?)"
+        )
 
     def _explanation(self, incoming: Incoming, signed: Pairs) -> str | None:
         size = len(incoming.body) + len(incoming.target)

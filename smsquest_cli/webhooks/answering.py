@@ -32,6 +32,7 @@ class Answered:
     body: bytes
     reply: Reply
     problems: tuple[Problem, ...] = ()
+    redirect: str | None = None  # the URL where the conversation goes on, as its TwiML says
 
 
 class App(Protocol):

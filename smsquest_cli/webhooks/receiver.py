@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from smsquest_cli.credentials import masked
 from smsquest_cli.eventlog import LogEntry
-from smsquest_cli.events import Inbound, Problem, Reply, Status
+from smsquest_cli.events import Inbound, Problem, Status
 from smsquest_cli.forms import form_pairs
 from smsquest_cli.messages import IDEMPOTENCY, MalformedWebhookError, Message, StatusUpdate
 from smsquest_cli.problems import LocalError
@@ -87,7 +87,8 @@ class Receiver:
         self._admission = Admission(verifier, account_sid)
         self._rejections = Rejections(self._record, now=now)
         self._failures = Failures()
-        self._remarked: set[str] = set()  # other accounts whose callbacks were noted
+        self._remarked: set[str] = set()  # other accounts whose requests were noted
+        self._redirected: set[str] = set()  # messages that come again by an answer of ours
         self._cost_told = False  # that a character makes a reply longer: once is enough
 
     def move(self, public_url: str) -> None:
@@ -183,6 +184,8 @@ class Receiver:
             response = CONFIRMED
         else:
             answered = app.answer(arrival.message, arrival.request, record)
+            if answered.redirect is not None:
+                self._redirected.add(arrival.message.sid)
             self._log.append(*self._told_by(answered))
             response = _response(answered)
         assert on_disk is not None
@@ -236,19 +239,15 @@ class Receiver:
             error_code=update.error_code,
             in_reply_to=dict(form_pairs(query)).get("re") or None,
         )
-        entries = [LogEntry(status, _for_the_log(request))]
-        account = update.account_sid
-        if account and self._is_foreign(account) and account not in self._remarked:
-            self._remarked.add(account)
-            entries.append(LogEntry(self._foreign(account, status.ts, about=update.sid)))
-        return _Arrival(request, tuple(entries))
+        notes = self._foreign(update.account_sid, status.ts, about=update.sid)
+        entries = (LogEntry(status, _for_the_log(request)), *[LogEntry(note) for note in notes])
+        return _Arrival(request, entries)
 
     # What the user should know
 
     def _notes(self, message: Message, at: datetime) -> Iterator[Problem]:
         sid = message.sid
-        if self._is_foreign(message.account_sid):
-            yield self._foreign(message.account_sid, at, about=sid)
+        yield from self._foreign(message.account_sid, at, about=sid)
         for field, value in (("From", message.from_), ("To", message.to)):
             if value.startswith(" "):
                 yield Problem.of("A12", at=at, about=sid, field=field, value=value)
@@ -262,7 +261,7 @@ class Receiver:
     def _told_by(self, answered: Answered) -> list[LogEntry]:
         reply = answered.reply
         entries = [LogEntry(reply), *[LogEntry(problem) for problem in answered.problems]]
-        entries += [LogEntry(problem) for problem in self._unheard(reply)]
+        entries += [LogEntry(problem) for problem in self._unheard(answered)]
         for message in reply.messages if not self._cost_told else ():
             if not message.body.isascii():  # nearly all are ASCII: segments cost more to count
                 parts = segment(message.body)
@@ -275,28 +274,28 @@ class Receiver:
                     return [*entries, LogEntry(note)]
         return entries
 
-    def _unheard(self, reply: Reply) -> Iterator[Problem]:
-        """What is wrong with the status callback URLs of the messages of *reply*."""
+    def _unheard(self, answered: Answered) -> Iterator[Problem]:
+        """What is wrong with the URLs in the answer: of status callbacks and of a redirect."""
+        reply, address = answered.reply, self._admission.address
+        if answered.redirect is not None and address.is_dead_end(answered.redirect):
+            url, way = answered.redirect, f"{address.path}{SMS}?step=2"
+            yield Problem.of("A19", at=reply.ts, about=reply.in_reply_to, url=url, way=way)
         for url in {one.status_callback for one in reply.messages if one.status_callback}:
-            reason = self._admission.address.why_unheard(url)
+            reason = address.why_unheard(url)
             if reason is not None:
                 yield Problem.of(
                     "A18", at=reply.ts, about=reply.in_reply_to, url=url, reason=reason
                 )
 
-    def _is_foreign(self, account_sid: str) -> bool:
-        return self._account_sid is not None and account_sid != self._account_sid
-
-    def _foreign(self, account_sid: str, at: datetime, *, about: str) -> Problem:
-        """C7 as a note: the signature is right, so nothing is wrong."""
-        return Problem.of(
-            "C7",
-            at=at,
-            about=about,
-            severity="note",
-            signed_by=masked(account_sid),
-            account=masked(self._account_sid or ""),
-        )
+    def _foreign(self, account_sid: str | None, at: datetime, *, about: str) -> Iterator[Problem]:
+        """C7 as a note, once for each account: the request was accepted, so nothing is wrong."""
+        ours = self._account_sid
+        if not ours or not account_sid or account_sid == ours or account_sid in self._remarked:
+            return
+        self._remarked.add(account_sid)
+        what = f"accepted a request of {masked(account_sid)}, not of {masked(ours)}"
+        cure = "Its token is the same, or no signature is checked"
+        yield Problem.of("C7", at=at, about=about, severity="note", what=what, cure=cure)
 
     def _remark_on(self, arrival: _Arrival, recorded: Event) -> None:
         """Record what only the log could tell: that a message came again, or why one failed.
@@ -308,8 +307,9 @@ class Receiver:
                 self._record(problem)
             return
         message = arrival.message
-        repeated = isinstance(recorded, Inbound) and recorded.duplicate
-        if repeated and message is not None and message.error_code is None:
+        if message is None or not (isinstance(recorded, Inbound) and recorded.duplicate):
+            return
+        if message.error_code is None and message.sid not in self._redirected:
             self._record(self._repeat_of(message, arrival.request))
 
     def _repeat_of(self, message: Message, request: Request) -> Problem:
