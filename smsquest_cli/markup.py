@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from typing import Final
 from xml.parsers import expat
 
+AMPERSAND: Final = '"&" must be written &amp;'
+LESS_THAN: Final = '"<" must be written &lt;'
 HTML_PAGE: Final = "it is an HTML page"
+_UNESCAPED: Final = (AMPERSAND, LESS_THAN)
 FORBIDDEN: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _CHARSETS: Final = frozenset({"utf-8", "us-ascii", "iso-8859-1", "utf-16"})
 _BOM: Final = b"\xef\xbb\xbf"
@@ -25,13 +28,17 @@ _HTML: Final = re.compile(rb"\s*<(?:!doctype\s+)?html\b", re.IGNORECASE)
 
 
 class MarkupError(Exception):
-    """Not well-formed: where (both counted from 1), and why in words that say what to write."""
+    """Not well-formed: where (both counted from 1), and why in words that say what to write.
 
-    def __init__(self, line: int, column: int, reason: str) -> None:
+    ``unescaped`` says whether a character stands there that a library would have escaped.
+    """
+
+    def __init__(self, line: int, column: int, reason: str, *, unescaped: bool = False) -> None:
         super().__init__(f"line {line}, column {column}: {reason}")
         self.line = line
         self.column = column
         self.reason = reason
+        self.unescaped = unescaped
 
 
 @dataclass(slots=True)
@@ -123,7 +130,8 @@ def _explained(document: bytes, err: expat.ExpatError, *, within: str) -> Markup
         reason = f"<{within}> is not closed" if within else "it is empty"
     else:
         reason = name
-    return MarkupError(err.lineno, column, reason)
+    unescaped = name == expat.errors.XML_ERROR_UNDEFINED_ENTITY or reason in _UNESCAPED
+    return MarkupError(err.lineno, column, reason, unescaped=unescaped)
 
 
 def _wrong_character(before: str, after: str) -> tuple[int, str]:
@@ -131,10 +139,10 @@ def _wrong_character(before: str, after: str) -> tuple[int, str]:
     at = len(before)
     if ampersand := _AMPERSAND.search(before):
         known = ampersand[1] in _ENTITIES
-        reason = f'"{ampersand[0]}" must end in ";"' if known else '"&" must be written &amp;'
+        reason = f'"{ampersand[0]}" must end in ";"' if known else AMPERSAND
         return ampersand.start(), reason
     if before.endswith("<") or after.startswith("<"):
-        return at - before.endswith("<"), '"<" must be written &lt;'
+        return at - before.endswith("<"), LESS_THAN
     if before.endswith("="):
         return at, "a value must stand in quotes"
     if after.startswith("\N{REPLACEMENT CHARACTER}"):

@@ -82,6 +82,12 @@ class Signals:
         try:
             self.check()
             yield
+        except RuntimeError as err:
+            # Raised at the wrong moment inside a wait of `threading`, ours leaves it without the
+            # lock that it is about to release, and becomes this on its way out.
+            if self.reason is None:
+                raise
+            raise StopRequested from err
         finally:
             self._raising = False
 

@@ -178,7 +178,8 @@ def _read_body(content_type: str, body: bytes, url: str | None) -> TwimlDocument
     try:
         root = markup.parse(body, charset=charset)
     except markup.MarkupError as err:
-        where = {"line": err.line, "column": err.column, "reason": err.reason}
+        cure = ". MessagingResponse() escapes it for you" if err.unescaped else ""
+        where = {"line": err.line, "column": err.column, "reason": err.reason, "cure": cure}
         raise _GivesUpError("R2", 12100, **where) from None
     if root.name != "Response":
         raise _GivesUpError("R9", 12100, root=_excerpt(root.name))

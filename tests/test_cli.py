@@ -327,3 +327,13 @@ def test_the_page_of_the_settings_names_every_variable():
     }
 
     assert named == {*VARIABLES.values(), "TWILIO_CONFIG_DIR", "SMSQUEST_PROFILE"}
+
+
+@pytest.mark.parametrize("option", ["--auth-token", "--authtoken", "--ngrok-authtoken=x"])
+def test_a_secret_as_an_option_is_sent_where_it_belongs(smsquest_here, option):
+    """It stands in the history of the shell now, and is not repeated."""
+    done = smsquest_here("serve", option, "sesame")
+
+    assert done.returncode == 2
+    assert "a secret is no option (shell history, ps)" in done.stderr
+    assert "sesame" not in done.stderr

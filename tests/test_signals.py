@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 
 import pytest
 
@@ -27,6 +28,22 @@ def test_a_signal_inside_an_interruptible_block_raises():
         os.kill(os.getpid(), signal.SIGTERM)
 
     assert (signals.reason, signals.exit_code) == ("terminate", 143)
+
+
+def test_a_lock_that_a_signal_has_taken_from_a_wait_is_no_bug():
+    """`threading` says so if it was interrupted before it had its lock back."""
+
+    def interrupted():
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        finally:
+            threading.Lock().release()  # what a condition does then
+
+    with Signals() as signals, pytest.raises(StopRequested), signals.interruptible():
+        interrupted()
+
+    with pytest.raises(RuntimeError), Signals().interruptible():
+        threading.Lock().release()
 
 
 def test_a_signal_that_came_before_raises_at_the_start_of_the_block():

@@ -189,6 +189,25 @@ def test_a_problem_stands_above_the_table():
     assert "1 in · 1 out · 1 problem" in lines[-1]
 
 
+def test_the_same_problem_of_many_messages_is_said_once():
+    """Each row bears its mark; the line comes again once the app was mended and fails anew."""
+    screen = Screen(height=40)
+
+    def failed(number):
+        line = f"your app answered 500 on {sid(number)}"
+        return Problem(ts=AT, id="A11", severity="error", line=line, sid=sid(number))
+
+    back = Problem(ts=AT, id="A16", severity="note", line="127.0.0.1:5000 is there again")
+    with screen.table:
+        for number in range(3):
+            screen.show(*exchange(number), failed(number))
+        assert sum("error[A11]" in line for line in screen.lines) == 1
+        assert sum(line.endswith("answered 200 !") for line in screen.lines) == 3
+        screen.show(back, *exchange(4), failed(4))
+
+        assert sum("error[A11]" in line for line in screen.lines) == 2
+
+
 def test_what_happens_to_the_tunnel_and_the_number_is_said():
     """Rule 4: what is changed outside this computer is told."""
     screen = Screen()

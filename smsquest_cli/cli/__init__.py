@@ -32,6 +32,7 @@ INTERRUPTED: Final = 130
 _JSON: Final = re.compile(r"(?:^| )(?:-o ?|--output[ =])json(?: |$)")
 TERMINATED: Final = 143
 TEXTING: Final = ("simulate", "send")
+SECRET_OPTION: Final = re.compile(r"No such option: --\S*(?:token|secret)\b", re.IGNORECASE)
 _UNREADABLE: Final[Any] = typer.BadParameter.__base__  # Typer has no name of its own for it
 
 
@@ -44,9 +45,17 @@ def _readable() -> Iterator[None]:
         said = err.format_message().replace("Value error, ", "")  # without pydantic's prefix
         problem = said.partition(", unable to parse")[0].strip().rstrip(".")
         command = err.ctx.command_path if err.ctx else "smsquest"
+        problem += _about_secrets(problem)
         if command.endswith(TEXTING):
             problem += _about_texts(problem)
         raise UsageError("U9", problem=problem, command=command) from err
+
+
+def _about_secrets(problem: str) -> str:
+    """A hint for a secret that was given as an option, else empty; its value is not repeated."""
+    if not SECRET_OPTION.match(problem):
+        return ""
+    return "; a secret is no option (shell history, ps): put it into the environment or .env"
 
 
 def _about_texts(problem: str) -> str:

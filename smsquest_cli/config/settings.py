@@ -65,7 +65,8 @@ class Settings:
         "accept everything".
         """
         if self.auth_token is None and self.webhook_secret is None and TOKEN in self.empty:
-            raise CredentialsError("C11", name=TOKEN)
+            cure = "Set it, unset it, or say --no-verify"
+            raise CredentialsError("C11", name=TOKEN, cure=cure)
         return self.auth_token is not None or self.webhook_secret is not None
 
     def rest_credentials(self) -> RestCredentials:
@@ -81,7 +82,8 @@ class Settings:
             raise self._wrong(*wrong)
         by_key = self.api_key is not None and self.api_secret is not None
         if not by_key and self.account_sid and not self.auth_token and TOKEN in self.empty:
-            raise CredentialsError("C11", name=TOKEN)
+            cure = "Set it to the auth token of the account"
+            raise CredentialsError("C11", name=TOKEN, cure=cure)
         if incomplete := self._incomplete(by_key=by_key):
             raise self._wrong(*incomplete)
         assert self.account_sid is not None

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from smsquest_cli.views import Header
 
 NOTES_AT_ONCE: Final = 8
+MOST_SAID: Final = 1000
+APP_IS_BACK: Final = "A16"  # from then on its failures are news again
 NOT_OURS: Final = frozenset({"taken-over", "left"})  # what became of a number: nothing to restore
 
 
@@ -57,6 +59,7 @@ class Table:
         self._hint = header.footer_hint if header else ""
         self._touched = False  # whether something happened to the number
         self._refusals: set[str] = set()  # the reasons that were told
+        self._said: set[tuple[str, str]] = set()  # problems of messages, without their SIDs
 
     def __enter__(self) -> Self:
         for line in self._header or ():
@@ -97,7 +100,7 @@ class Table:
         self._inbox.apply(event)
         self._changed = True
         match event:
-            case events.Problem():
+            case events.Problem() if self._is_news(event):
                 line = console.problem_line(event.id, event.severity, event.line)
                 self._print_above(line, severity_style(event.severity))
             case events.Number() | events.Tunnel():
@@ -109,6 +112,17 @@ class Table:
             case events.Rejected(reason=reason) if reason not in self._refusals:
                 self._refusals.add(reason)  # how many there were stands below the table
                 self._print_above(rejection(event), severity_style("warning"))
+
+    def _is_news(self, problem: events.Problem) -> bool:
+        """Whether *problem* says what was not said of another message; its row has it anyway."""
+        if problem.id == APP_IS_BACK or len(self._said) >= MOST_SAID:
+            self._said.clear()
+        if problem.sid is None:
+            return True
+        words = (problem.id, problem.line.replace(problem.sid, ""))
+        repeated = words in self._said
+        self._said.add(words)
+        return not repeated
 
     def _print_above(self, line: str, style: str) -> None:
         if len(self._above) < NOTES_AT_ONCE * 4:
