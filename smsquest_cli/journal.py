@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from smsquest_cli import processes
+from smsquest_cli.credentials import masked
 from smsquest_cli.events import Problem
 from smsquest_cli.files import NO_LINK, sync_folder, write_private
 from smsquest_cli.problems import LocalError, NumberError
@@ -78,6 +79,13 @@ class JournalEntry:
     def original_url(self) -> str:
         """The URL that was there before."""
         return str(self.original[self.url_field])
+
+    def original_words(self, *, method: bool = False) -> str:
+        """What answered before, in words: a TwiML app goes before the URL and its *method*."""
+        if app := self.original.get("sms_application_sid"):
+            return f"TwiML app {masked(str(app))}"
+        with_method = str(self.original.get("sms_method", "POST")) if method else None
+        return described(self.original_url, with_method)
 
     @property
     def url(self) -> str:
@@ -155,18 +163,18 @@ class Journal:
         return [path for path in self._files() if path.is_file() and not _read(path)]
 
     def notes(self, *, at: datetime) -> tuple[Problem, ...]:
-        """What a command should say about numbers that wait to be put back (M3)."""
-        return tuple(
-            Problem.of(
-                "M3",
-                at=at,
-                since=_when(entry.started, at),
-                pid=entry.pid,
-                number=entry.number,
-                original=described(entry.original_url),
-            )
-            for entry in self.stale()
-        )
+        """What a command should say: M3 if numbers wait to be put back, M8 for damaged entries."""
+        notes = [Problem.of("M8", at=at, path=path) for path in self.damaged()]
+        if stale := self.stale():
+            first, *more = stale
+            waiting = f"{first.number} still waits for {first.original_words()}"
+            if more:
+                numbers = ", ".join(entry.number for entry in stale)
+                waiting = f"{numbers} still wait for their webhooks"
+            since, how = _when(first.started, at), "--restore --all" if more else "--restore"
+            note = Problem.of("M3", at=at, since=since, pid=first.pid, waiting=waiting, how=how)
+            notes.insert(0, note)
+        return tuple(notes)
 
     # Writing
 

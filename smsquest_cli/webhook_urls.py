@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import re
+import socket
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
@@ -42,6 +44,7 @@ TUNNELS: Final = (
     "sharedwithexpose.com",
 )
 _LOCAL: Final = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
+_SHORT: Final = re.compile(r"(?:0[xX][0-9a-fA-F]+|[0-9]+)(?:\.(?:0[xX][0-9a-fA-F]+|[0-9]+)){0,3}")
 NOTHING: Final = "no webhook"
 DEMO: Final = "Twilio's demo reply"
 
@@ -86,7 +89,7 @@ def is_local(host: str) -> bool:
     """Whether *host* is this computer, or in a private network, where Twilio cannot reach it."""
     host = host.rstrip(".")
     try:
-        return not ipaddress.ip_address(host).is_global
+        return not ipaddress.ip_address(_in_full(host)).is_global
     except ValueError:
         return "." not in host or host.endswith(_LOCAL)
 
@@ -100,6 +103,14 @@ def web_parts(url: str) -> SplitResult | None:
         return None
     blank = any(character <= " " or character.isspace() for character in url)
     return parts if usable and not blank else None
+
+
+def _in_full(host: str) -> str:
+    """*host* as four numbers, if it is an address in a shorter form, such as ``127.1``."""
+    try:
+        return socket.inet_ntoa(socket.inet_aton(host)) if _SHORT.fullmatch(host) else host
+    except OSError:
+        return host
 
 
 def webhook(text: str, *, option: str, allow_local: bool = False) -> str:

@@ -474,6 +474,7 @@ def test_several_numbers_are_not_chosen_from_silently(configure, twilio):
 
     assert done.returncode == 5
     assert "error[N1]: 2 SMS numbers" in done.stderr
+    assert "pick one with smsquest configure-number NUMBER: " in done.stderr
     assert "+12025550101 (shop)" in done.stderr
     assert configure("--url", NEW, env={"TWILIO_PHONE_NUMBER": NUMBER}).returncode == 0
     assert twilio.number.sms_url == NEW
@@ -652,6 +653,18 @@ def test_what_a_killed_run_left_is_put_back(configure, twilio, journal):
     again = configure("--restore")
     assert (again.returncode, again.stdout) == (0, "")
     assert "nothing to restore" in again.stderr
+
+
+def test_what_cannot_be_put_back_is_one_document(configure, twilio, journal):
+    """What reads standard output gets the outcome, and the error stands on standard error."""
+    twilio.number.sms_url = TUNNEL
+    left_behind(journal, twilio)
+    twilio.faults.add("POST", ".*IncomingPhoneNumbers.*", status=401, times=None)
+    done = configure("--restore", "-o", "json")
+
+    assert done.returncode == 9
+    assert [one["outcome"] for one in json.loads(done.stdout)["restored"]] == ["failed"]
+    assert "error[M1]" in done.stderr
 
 
 def test_what_somebody_changed_meanwhile_is_left(configure, twilio, journal):

@@ -184,6 +184,15 @@ def test_another_region_is_said(twilio):
     assert found(home, twilio).notes(at=NOW) == ()
 
 
+def test_a_fallback_url_is_noted(twilio, gateway):
+    """N19: it answers in place of an app that fails, which hides why nothing seems wrong."""
+    twilio.number.sms_fallback_url = "https://joe:hush@prod.example/fallback"
+
+    [note] = found(gateway, twilio).notes(at=NOW)
+
+    assert (note.id, "https://***@prod.example/fallback" in note.line) == ("N19", True)
+
+
 def test_many_numbers_are_looked_at_with_few_questions(twilio, gateway):
     """One list of services, one of addresses, for all of them."""
     shop = twilio.account.add_number(SHOP, sms_url=OLD)

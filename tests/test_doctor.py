@@ -419,11 +419,12 @@ def test_a_journal_that_waits(doctor, twilio):
     journal = write_entry(twilio, process="long gone")
 
     check = doctor()["journal"]
-    assert (check.state, check.fix) == ("problem", "smsquest configure-number --restore")
+    assert check.state == "problem"
+    assert "smsquest configure-number --restore" in check.fix
     assert "[M3]" in check.line
     [path] = journal.folder.glob("PN*.json")
     path.write_text("garbage")
-    assert doctor()["journal"].line == f"{path} cannot be read"
+    assert f"{path} cannot be read" in doctor()["journal"].line
 
 
 def test_a_journal_that_is_in_use(doctor, twilio):

@@ -179,8 +179,42 @@ def test_stale_entries_are_noted(journal, entry):
     day = f"{(NOW - timedelta(days=3)).astimezone():%Y-%m-%d %H:%M}"
     assert note.line == (
         f"the run of {day} (pid {os.getpid()}) did not end cleanly; {NUMBER} still waits for "
-        f"{OLD}: smsquest configure-number --restore"
+        f"{OLD}: smsquest configure-number --restore, or serve it again"
     )
+
+
+def test_several_stale_entries_are_one_line(journal, entry):
+    """M3 names the numbers, and the command that takes care of all of them."""
+    other = "+12025550199"
+    journal.write(gone(entry, started=NOW - timedelta(days=3)), replacing=None)
+    journal.write(gone(entry, sid="PN" + "3" * 32, number=other), replacing=None)
+
+    [note] = journal.notes(at=NOW)
+
+    assert f"{NUMBER}, {other} still wait for their webhooks" in note.line
+    assert "configure-number --restore --all" in note.line
+
+
+def test_a_damaged_entry_is_noted(journal, entry):
+    """M8: nobody knows any more what the number was, and silence would hide that it points here."""
+    journal.write(gone(entry), replacing=None)
+    [path] = journal.folder.glob("*.json")
+    path.write_text("{broken")
+
+    [note] = journal.notes(at=NOW)
+
+    assert (note.id, str(path) in note.line) == ("M8", True)
+
+
+def test_a_twiml_app_is_what_waits_for_the_number(journal, entry):
+    """It answered, whatever URL stood behind it."""
+    app = "AP" + "7" * 32
+    original = {**entry.original, "sms_application_sid": app}
+    journal.write(gone(entry, original=original), replacing=None)
+
+    [note] = journal.notes(at=NOW)
+
+    assert "still waits for TwiML app AP77…77" in note.line
 
 
 def test_without_a_journal_there_is_nothing_to_say(tmp_path):

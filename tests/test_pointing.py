@@ -141,7 +141,7 @@ def test_a_number_calls_us_and_is_put_back(twilio, point, journal, told):
         [entry] = journal.entries()
         assert dict(entry.original) == {"sms_url": OLD, "sms_method": "GET"}
         assert pointing.restored is None
-        assert pointing.original_url == OLD
+        assert pointing.original_words == OLD
         assert pointing.check()
 
     assert (twilio.number.sms_url, twilio.number.sms_method) == before

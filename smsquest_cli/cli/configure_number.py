@@ -188,7 +188,9 @@ class Task:
         )
         journal = _journal(settings)
         with connected(settings) as gateway:
-            chosen = choose_number(gateway, self.number or settings.number, pick=menu())
+            option = "smsquest configure-number NUMBER"
+            wish = self.number or settings.number
+            chosen = choose_number(gateway, wish, pick=menu(), option=option)
             route = route_of(gateway, chosen)
             change = plan(gateway, journal, route, wanted)
             for note in route.notes(at=datetime.now(UTC)):
@@ -224,14 +226,16 @@ class Task:
         outcomes = list(put_back(lambda: connected(settings), journal, entries, tell=_tell))
         show_outcomes(outcomes, self.output)
         end_orphans(settings.home, console.say)
-        failed = [one for one in outcomes if one.error is not None]
-        for one in failed:
-            if self.invocation.debug:
-                console.say(f"by hand: {by_hand(one.entry)}")
-            if one is not failed[-1] and one.error is not None:
-                console.show_error(one.error, output=None)
-        if failed and failed[-1].error is not None:
-            raise failed[-1].error
+        if self.invocation.debug:
+            for one in outcomes:
+                if one.error is not None:
+                    console.say(f"by hand: {by_hand(one.entry)}")
+        errors = [one.error for one in outcomes if one.error is not None]
+        for error in errors[:-1]:
+            console.show_error(error, output=None)
+        if errors:
+            self.invocation.output = None  # the document has it all: no record after it
+            raise errors[-1]
 
     def _settings(self) -> Settings:
         """The user's own account; if there is none, that of a running sandbox."""

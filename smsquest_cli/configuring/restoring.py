@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from smsquest_cli.phone_numbers import normalised
 from smsquest_cli.pointing import Handling, restore
 from smsquest_cli.problems import NotRestoredError, NumberError, SmsquestError
-from smsquest_cli.webhook_urls import described, shown
+from smsquest_cli.webhook_urls import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -33,7 +33,7 @@ class Outcome:
     def words(self) -> str:
         """The same for people."""
         entry = self.entry
-        original = described(entry.original_url, str(entry.original.get("sms_method", "POST")))
+        original = entry.original_words(method=True)
         words = {
             "restored": f"restored to {original}  checked",
             "left": "left as it is",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from smsquest_cli.twilio_api import PhoneNumber, TwilioGateway
 
-    Pick = Callable[[Sequence[PhoneNumber]], PhoneNumber]
+    Pick = Callable[[Sequence[PhoneNumber]], PhoneNumber | None]
 
 MOST_LISTED: Final = 8
 NATIONAL: Final = 7  # this many last digits are enough to find a number in an account
@@ -46,12 +46,13 @@ def choose_number(
         raise NumberError("N3", account=account)
     if len(usable) == 1:
         return usable[0]
-    if pick is None:
+    picked = pick(usable) if pick else None
+    if picked is None:
         listed = ", ".join(map(titled, usable[:MOST_LISTED]))
         more = ", …" if len(usable) > MOST_LISTED else ""
         values = {"count": len(usable), "account": account, "candidates": listed + more}
         raise NumberError("N1", option=option, **values)
-    return pick(usable)
+    return picked
 
 
 def by_usefulness(numbers: Sequence[PhoneNumber]) -> list[PhoneNumber]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from smsquest_cli import console
-from smsquest_cli.diagnosis.choice import titled
-from smsquest_cli.problems import NumberError
 from smsquest_cli.webhook_urls import described, owner_of
 
 if TYPE_CHECKING:
@@ -21,18 +19,14 @@ def menu() -> Pick | None:
     return _pick if console.can_ask() else None
 
 
-def _pick(numbers: Sequence[PhoneNumber]) -> PhoneNumber:
-    """The number that the user picks; raises `NumberError` (N1) if the user picks none."""
+def _pick(numbers: Sequence[PhoneNumber]) -> PhoneNumber | None:
+    """The number that the user picks, if any."""
     width = max(len(number.name) for number in numbers)
     choices = [
         f"{number.phone_number}  {number.name:<{width}}  {_fate(number)}" for number in numbers
     ]
     index = console.choose("Which number?", choices)
-    if index is None:
-        candidates = ", ".join(map(titled, numbers))
-        values = {"count": len(numbers), "account": "this account", "candidates": candidates}
-        raise NumberError("N1", option="--number", **values)
-    return numbers[index]
+    return None if index is None else numbers[index]
 
 
 def _fate(number: PhoneNumber) -> str:

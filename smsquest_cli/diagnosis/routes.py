@@ -110,6 +110,9 @@ class Route:
                     consequence="smsquest will detach it for this run and put it back",
                 )
             )
+        if self.answers == "number" and self.number.sms_fallback_url:
+            number, url = self.number.phone_number, shown(self.number.sms_fallback_url)
+            found.append(Problem.of("N19", at=at, number=number, url=url))
         if self.address is not None:
             found.append(Problem.of("N17", at=at, number=self.number.phone_number))
         return tuple(found)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final
 from smsquest_cli.doctor.checks import Check, trouble
 from smsquest_cli.eventlog import log_file
 from smsquest_cli.journal import Journal
-from smsquest_cli.problems import LocalError, TunnelError, UsageError, line_of
+from smsquest_cli.problems import LocalError, TunnelError, UsageError, catalogue, line_of
 from smsquest_cli.runs import running
 from smsquest_cli.server import DEFAULT_PORT, bind
-from smsquest_cli.webhook_urls import described, shown
+from smsquest_cli.webhook_urls import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -55,18 +55,14 @@ def _runs(settings: Settings) -> Check:
 def _journal(settings: Settings, at: datetime) -> Iterator[Check]:
     journal = Journal(settings.home)
     notes = journal.notes(at=at)
-    damaged = journal.damaged()
     for note in notes:
-        fix = "smsquest configure-number --restore"
+        fix = catalogue()[note.id].next_step
         yield Check(id="journal", state="problem", line=f"{note.line} [{note.id}]", fix=fix)
-    for path in damaged:
-        fix = "Look into it: it says what a number looked like. Then remove it."
-        yield Check(id="journal", state="problem", line=f"{path} cannot be read", fix=fix)
-    if notes or damaged:
+    if notes:
         return
     held = [
         f"{entry.number} {'left here on purpose' if entry.kept else 'is pointed here'}, "
-        f"before: {described(entry.original_url)}"
+        f"before: {entry.original_words()}"
         for entry in journal.entries()
     ]
     yield Check(id="journal", state="ok", line="; ".join(held) or "no number waits to be put back")

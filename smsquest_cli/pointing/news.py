@@ -47,7 +47,7 @@ class News:
 
     def left(self, entry: JournalEntry, url: str) -> None:
         """M6: the number is not put back: it calls *url* now, which somebody else has set."""
-        original = described(entry.original_url)
+        original = entry.original_words()
         self.problem("M6", number=entry.number, url=described(url), original=original)
         self.happened("left", entry, url)
 

@@ -82,9 +82,9 @@ class Pointing:
         self._changing = threading.RLock()
 
     @property
-    def original_url(self) -> str:
-        """The URL that was called before, and will be again."""
-        return self._held.original_url
+    def original_words(self) -> str:
+        """What answered before, and will again."""
+        return self._held.original_words()
 
     def point(self, route: Route, url: str, *, owner: int | None = None) -> None:
         """Have the number call *url*, on behalf of the process *owner* (this one).
@@ -176,7 +176,7 @@ class Pointing:
             outcome = self._patiently()
         if outcome == "restored":
             self.restored = True
-            self._news.happened("restored", self._held, self.original_url)
+            self._news.happened("restored", self._held, self._held.original_url)
             self._journal.clear(self._held)
         else:
             self.restored = None

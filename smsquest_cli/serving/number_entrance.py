@@ -34,7 +34,7 @@ from smsquest_cli.serving.unheard import Unheard
 from smsquest_cli.tunnel import NgrokSettings, NgrokTunnel, TunnelChange, public_url, self_test
 from smsquest_cli.twilio_api import TwilioGateway
 from smsquest_cli.views import Header
-from smsquest_cli.webhook_urls import SMS, STATUS, described
+from smsquest_cli.webhook_urls import SMS, STATUS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,7 +101,8 @@ class NumberEntrance(Entrance):
         if obstacle := route.obstacle(via_service=self._via_service):
             raise obstacle
         for note in route.notes(at=now):
-            self._tell(note)
+            if note.id != "N6" or self._yes:  # otherwise the question names that
+                self._tell(note)
         entry = self._journal.entry(self._sid(route))
         if entry is not None:
             self._journal.refuse_live(entry)
@@ -155,7 +156,7 @@ class NumberEntrance(Entrance):
                 keep=self._keep,
             )
         )
-        self._original = described(self._pointing.original_url)
+        self._original = self._pointing.original_words
         watching = threading.Event()
         watch = threading.Thread(
             target=self._watch, args=(watching,), name="number watch", daemon=True
