@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html import unescape
 from http import HTTPStatus
 from http.client import responses
 from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, urlsplit
 
-from smsquest_cli import twiml
+from smsquest_cli import frameworks, twiml
 from smsquest_cli.forms import form_pairs
 from smsquest_cli.twiml import Finding, TwimlDocument
 from smsquest_cli.wire import origin_of
@@ -46,10 +47,7 @@ _HIDDEN: Final = re.compile(
 )
 _BREAK: Final = re.compile(r"<(?:br|/p|/h\d|/pre|/div|/li|/tr)\b[^>]*>", re.IGNORECASE)
 _TAG: Final = re.compile(r"<[^>]*>")
-_CURES: Final = {  # by the beginning of the Server header
-    "uvicorn": "uvicorn: --proxy-headers --forwarded-allow-ips 127.0.0.1",
-    "wsgiserver": "Django: SECURE_PROXY_SSL_HEADER and USE_X_FORWARDED_HOST",  # its runserver
-}
+_FIELD_MISSING: Final = "sent a request that this server could not understand"  # Werkzeug's 400
 _TRACEBACK: Final = "Traceback (most recent call last)"
 _SAYS_NOTHING: Final = frozenset({"error", "server error", "exception", "document"})
 
@@ -65,7 +63,8 @@ def read_answer(
     content_type = answer.header("Content-Type")
     url = public_url or request.url
     document = twiml.read(answer.status, content_type, answer.body, url=url)
-    findings = [*document.findings, *causes(request, answer, public_url=public_url)]
+    cured = [_in_words_of(answer, finding) for finding in document.findings]
+    findings = [*cured, *causes(request, answer, public_url=public_url)]
     error = document.error
     if 300 <= answer.status < 400 and not answer.header("Location"):  # noqa: PLR2004
         error = 11216
@@ -96,10 +95,9 @@ def causes(request: Request, answer: Answer, *, public_url: str | None = None) -
         yield Finding("A3", {"method": request.method, "path": path, "cure": cure}, 11200)
     elif status == HTTPStatus.METHOD_NOT_ALLOWED:
         allow = answer.header("Allow") or "another method"
-        method, decorator = request.method, request.method.lower()
-        yield Finding(
-            "A4", {"method": method, "path": path, "allow": allow, "decorator": decorator}, 11200
-        )
+        cure = frameworks.cure(answer, "route").format(method=request.method.lower(), path=path)
+        values = {"method": request.method, "path": path, "allow": allow, "cure": cure}
+        yield Finding("A4", values, 11200)
     elif status < 500 and _HOST.search(text):  # noqa: PLR2004
         yield Finding("A6", {"host": request.header("Host") or request.host}, 11200)
     elif status < 500 and (_CSRF.search(text) or status == 419):  # noqa: PLR2004 - Laravel's own
@@ -109,7 +107,7 @@ def causes(request: Request, answer: Answer, *, public_url: str | None = None) -
     else:
         yield _failed(request, answer, forwarded=public_url is not None)
         if status in (400, 415, 422, 500) and _JSON.search(text):
-            yield Finding("A8")
+            yield Finding("A8", {"cure": frameworks.cure(answer, "form")})
 
 
 def _cure_of_404(request: Request, path: str, *, forwarded: bool) -> str:
@@ -124,6 +122,8 @@ def _failed(request: Request, answer: Answer, *, forwarded: bool) -> Finding:
     sid = message_sid(request) or "last"
     repeat = f". Repeat it with: smsquest replay {sid}" if forwarded else ""
     status, text = answer.status, excerpt(answer)
+    if status == HTTPStatus.BAD_REQUEST and _FIELD_MISSING in _text(answer):
+        text += '; a field that did not come? request.form.get("...")'
     return Finding("A11", {"status": status, "sid": sid, "excerpt": text, "repeat": repeat}, 11200)
 
 
@@ -216,11 +216,15 @@ def _signature_refused(
         values = {"query": public.query or "none", "seen": parts.query or "none"}
         found.append(Finding("S5", values, 11200))
     if not found and local != public.netloc.rpartition("@")[2]:
-        values = {"local": local, "public": public.hostname or "", "cure": _cure(answer)}
+        values = {
+            "local": local,
+            "public": public.hostname or "",
+            "cure": frameworks.cure(answer, "proxy"),
+        }
         found.append(Finding("S2", values, 11200))
     elif not found and public.scheme != parts.scheme:
         app = request.url.removesuffix(request.target) + parts.path
-        found.append(Finding("S1", {"cure": _cure(answer), "app": app}, 11200))
+        found.append(Finding("S1", {"cure": frameworks.cure(answer, "proxy"), "app": app}, 11200))
     certain = bool(found) and found[0].id != "S1"
     if not certain and any(value != value.strip() for _, value in form_pairs(request.body)):
         found.append(Finding("S6", {"change": "trimmed"}))
@@ -229,12 +233,8 @@ def _signature_refused(
     yield from found
 
 
-def _cure(answer: Answer) -> str:
-    """How to make an app trust ``X-Forwarded-Proto``, judged by the server that it runs on."""
-    if (answer.header("X-Powered-By") or "").startswith("Express"):
-        return 'Express: app.set("trust proxy", true)'
-    server = (answer.header("Server") or "").lower()
-    for maker, cure in _CURES.items():
-        if server.startswith(maker):
-            return cure
-    return "Flask: app.wsgi_app = ProxyFix(app.wsgi_app, x_proto=1, x_host=1)"
+def _in_words_of(answer: Answer, finding: Finding) -> Finding:
+    """*finding* with the cure for the framework that gave *answer*."""
+    if finding.id != "R1":
+        return finding
+    return replace(finding, values={**finding.values, "cure": frameworks.cure(answer, "xml")})

@@ -22,6 +22,7 @@ MAX_MESSAGES: Final = 10
 MAX_MEDIA: Final = 10
 MAX_BODY: Final = 1600
 MAX_BYTES: Final = 65_536
+CURE: Final = "Answer with Content-Type: text/xml"  # R1; `answers` knows better
 FOLLOWED: Final = frozenset({301, 302, 303, 307})  # the redirects that Twilio follows
 
 _XML_TYPES: Final = frozenset({"text/xml", "application/xml"})
@@ -170,11 +171,11 @@ def _read_body(content_type: str, body: bytes, url: str | None) -> TwimlDocument
     if kind == "text/html":
         if b"<" not in body:
             raise _GivesUpError("R3", 12100, text=_excerpt(_decoded(body, charset)))
-        reading.findings.append(Finding("R1", {"content_type": kind}))
+        reading.findings.append(Finding("R1", {"content_type": kind, "cure": CURE}))
     elif not kind:
-        raise _GivesUpError("R1", 11200, content_type="without a Content-Type")
+        raise _GivesUpError("R1", 11200, content_type="without a Content-Type", cure=CURE)
     elif kind not in _XML_TYPES:
-        raise _GivesUpError("R1", 12300, content_type=kind)
+        raise _GivesUpError("R1", 12300, content_type=kind, cure=CURE)
     try:
         root = markup.parse(body, charset=charset)
     except markup.MarkupError as err:

@@ -231,6 +231,35 @@ def test_the_cure_is_that_of_the_framework(headers, cure):
     assert (finding.id, cure in finding.line) == ("S1", True)
 
 
+@pytest.mark.parametrize(
+    ("header", "xml", "route"),
+    [
+        (("Server", "Werkzeug/3.1 Python/3.11"), "mimetype=", '@app.post("/sms")'),
+        (("Server", "uvicorn"), "media_type=", '@app.post("/sms")'),
+        (("Server", "WSGIServer/0.2 CPython/3.11"), "content_type=", "take post"),
+        (("X-Powered-By", "Express"), "res.type", 'app.post("/sms", ...)'),
+    ],
+)
+def test_what_to_write_is_in_the_words_of_the_framework(header, xml, route):
+    """R1 and A4: a line for Flask would not run in FastAPI."""
+    json_reply = Answer(200, (header, ("Content-Type", "application/json")), b"{}")
+    (wrong_type,) = read_answer(REQUEST, json_reply).findings
+    (wrong_method,) = causes(REQUEST, answered(405, b"", header))
+
+    assert (wrong_type.id, xml in wrong_type.line) == ("R1", True)
+    assert (wrong_method.id, route in wrong_method.line) == ("A4", True)
+
+
+def test_a_field_that_did_not_come_is_guessed_in_flask():
+    """A11: Flask's own page names neither the field nor the way to read one that may be missing."""
+    app = flask.Flask("app")
+    app.add_url_rule("/sms", "sms", lambda: flask.request.form["MediaUrl0"], methods=["POST"])
+
+    (finding,) = causes(REQUEST, call_wsgi(app, REQUEST))
+
+    assert (finding.id, "request.form.get(" in finding.line) == ("A11", True)
+
+
 def test_a_refused_signature_is_laid_to_the_local_host():
     """S2: the app saw another host than Twilio called."""
     (finding,) = causes(REQUEST, answered(403), public_url="https://me@abc.ngrok-free.app/sms")

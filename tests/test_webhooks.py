@@ -574,6 +574,22 @@ def test_why_messages_fail_is_said_once_for_each_code(door):
     assert second.line.startswith("30034: +12025550100 is not registered (A2P 10DLC)")
 
 
+@pytest.mark.parametrize(
+    ("code", "id_", "words"),
+    [
+        ("21610", "D8", "until START"),
+        ("14111", "D5", "is not verified (14111)"),
+        ("14107", "R6", "answer each other"),
+    ],
+)
+def test_a_failure_with_a_cure_of_its_own_says_it(door, code, id_, words):
+    """A reply to somebody who sent STOP, of a trial account, or in a loop."""
+    door.post("/status", {**STATUS, "MessageStatus": "failed", "ErrorCode": code})
+
+    (problem,) = door.events("problem")
+    assert (problem.id, problem.severity, words in problem.line) == (id_, "error", True)
+
+
 def test_requests_of_another_account_are_noted_once(door):
     """A sub-account's messages and statuses pass; the note does not come with each of them."""
     for status in ("queued", "sent", "delivered"):
@@ -648,7 +664,7 @@ class App:
     def status(self, request):
         assert request.url == PUBLIC + "/status"
         self._look()
-        return (Problem.of("A8", at=datetime.now(UTC)),)
+        return (Problem.of("A8", at=datetime.now(UTC), cure="read the form"),)
 
     def close(self):
         self.seen.append("closed")

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from smsquest_cli.events import Status
 
 # Codes that say that US carriers drop what an unregistered number sends.
+TRIAL: Final = (21608, 14111)  # the recipient is not verified
+OPTED_OUT: Final = 21610
+LOOP: Final = 14107
+LOOP_RULE: Final[Mapping[str, object]] = {"count": "more than 15", "seconds": 30}
 UNREGISTERED: Final[Mapping[int, str]] = {30034: "A2P 10DLC", 30032: "toll-free verification"}
 
 
@@ -24,22 +28,23 @@ class Failures:
         self._told: set[int] = set()
 
     def told_by(self, status: Status) -> Problem | None:
-        """The news in a recorded *status*: D7 or D11, or None."""
+        """The news in a recorded *status*, by the problem that has its cure, else D11; or None."""
         code = status.error_code
         if status.status not in FAILURE or status.duplicate or code is None or code in self._told:
             return None
         self._told.add(code)
+        sender, recipient = status.from_ or "the sender", status.to or "the recipient"
+        values: dict[str, object]
         if programme := UNREGISTERED.get(code):
-            number = status.from_ or "the sender"
-            return Problem.of(
-                "D7", at=status.ts, about=status.sid, code=code, number=number, programme=programme
-            )
-        return Problem.of(
-            "D11",
-            at=status.ts,
-            about=status.sid,
-            sid=status.sid,
-            status=status.status,
-            code=code,
-            cause=short(code),
-        )
+            id_, values = "D7", {"code": code, "number": sender, "programme": programme}
+        elif code in TRIAL:
+            id_, values = "D5", {"code": code, "to": recipient}
+        elif code == OPTED_OUT:
+            id_, values = "D8", {"number": recipient}
+        elif code == LOOP:
+            id_, values = "R6", {"first": sender, "second": recipient, **LOOP_RULE}
+        else:
+            id_ = "D11"
+            values = {"sid": status.sid, "status": status.status, "code": code}
+            values["cause"] = short(code)
+        return Problem.of(id_, at=status.ts, about=status.sid, severity="error", **values)
