@@ -15,7 +15,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "smsquest_cli"
 
 ROOMS = {
-    "twilio": {"twilio_api", "sandbox"},
+    "twilio": {"twilio_api"},
     "pyngrok": {"tunnel"},
     "flask": {"webhooks", "sandbox"},
     "rich": {"console", "views"},
