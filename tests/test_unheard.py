@@ -12,10 +12,11 @@ from smsquest_cli.events import Inbound, Rejected, Tunnel
 from smsquest_cli.problems import CredentialsError
 from smsquest_cli.sandbox import ACCOUNT_SID, NUMBER, PHONE
 from smsquest_cli.serving.unheard import Unheard
-from smsquest_cli.twilio_api import SentMessage
+from smsquest_cli.twilio_api import Alert, SentMessage
 
 START = datetime(2026, 11, 25, 14, 0, tzinfo=UTC)
 SID = "SM" + "7" * 32
+URL = "https://quest.example/sms"
 
 
 class Gateway:
@@ -24,6 +25,7 @@ class Gateway:
     def __init__(self, *, ahead=0.0):
         self.clock_offset = ahead
         self.logged = []
+        self.against_us = []
         self.refused = None
         self.asked_since = None
 
@@ -33,6 +35,14 @@ class Gateway:
                 sid=SID, status="received", direction=direction, to=NUMBER, body="", created=at
             )
         )
+
+    def complain(self, *, at, url=URL, code=11200, sid=SID):
+        self.against_us.append(Alert(sid="NO1", code=code, url=url, resource_sid=sid, at=at))
+
+    def alerts(self, **_wanted):
+        if self.refused:
+            raise self.refused
+        return self.against_us
 
     def messages(self, *, to, since, limit):
         assert (to, limit > 0) == (NUMBER, True)
@@ -60,9 +70,11 @@ def look(log, clock):
 
     def look(gateway, *, seconds=30.0):
         clock[0] = START
-        unheard = Unheard(gateway, log, number=NUMBER, run="ours", now=lambda: clock[0])
+        unheard = Unheard(
+            gateway, log, number=NUMBER, run="ours", urls=lambda: (URL,), now=lambda: clock[0]
+        )
         clock[0] = START + timedelta(seconds=seconds)
-        return [found.id for found in (unheard.look(), unheard.look()) if found]
+        return [found.id for found in (*unheard.look(), *unheard.look())]
 
     return look
 
@@ -132,6 +144,42 @@ def test_what_happened_here_explains_it(look, log, event, ahead):
         return read(**wanted)
 
     gateway.messages = meanwhile
+
+    assert look(gateway) == []
+
+
+def test_what_twilio_could_not_bring_is_told_once_for_each_code(look):
+    """D12: while the tunnel was down, say, or because a proxy was in the way."""
+    gateway = Gateway()
+    for code in (11200, 11200, 11210):
+        gateway.complain(at=START + timedelta(seconds=2), code=code)
+
+    assert look(gateway) == ["D12", "D12"]
+
+
+def test_what_came_and_what_is_for_others_is_no_complaint(look, log):
+    """What was wrong with an answer was said with it; another number's app is not ours."""
+    gateway = Gateway()
+    log.append(LogEntry(came(START)))
+    gateway.complain(at=START + timedelta(seconds=2))
+    gateway.complain(at=START, sid="SM" + "8" * 32, url="https://shop.example/sms")
+
+    assert look(gateway) == []
+
+
+def test_what_was_refused_here_is_no_complaint(look, log):
+    """Twilio logs our 403 as well; the refusal had its own line."""
+    gateway = Gateway()
+    gateway.complain(at=START + timedelta(seconds=2), sid="SM" + "8" * 32)
+    rejected = Rejected(ts=START + timedelta(seconds=2), path="/sms", method="POST", reason="x")
+    alerts = gateway.alerts
+
+    def meanwhile(**wanted):
+        if log.head() == 0:
+            log.append(LogEntry(rejected))
+        return alerts(**wanted)
+
+    gateway.alerts = meanwhile
 
     assert look(gateway) == []
 

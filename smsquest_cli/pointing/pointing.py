@@ -86,6 +86,10 @@ class Pointing:
         """What answered before, and will again."""
         return self._held.original_words()
 
+    def urls(self) -> tuple[str, ...]:
+        """Every URL of ours that the number has called."""
+        return self._held.ours
+
     def point(self, route: Route, url: str, *, owner: int | None = None) -> None:
         """Have the number call *url*, on behalf of the process *owner* (this one).
 

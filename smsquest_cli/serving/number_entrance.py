@@ -298,8 +298,9 @@ class NumberEntrance(Entrance):
         """Look from time to time if the number still calls us, and if messages have been missed."""
         assert self._pointing is not None
         assert self.number is not None
-        unheard = Unheard(self._gateway, self._log, number=self.number, run=self._run_id)
+        urls = self._pointing.urls
+        unheard = Unheard(self._gateway, self._log, number=self.number, run=self._run_id, urls=urls)
         while not stopping.wait(RECHECK_SECONDS):
             with suppress(LocalError):  # whoever reads the log gets the error
-                if self._pointing.check() and (problem := unheard.look()) is not None:
+                for problem in unheard.look() if self._pointing.check() else ():
                     self.record(problem)
