@@ -38,9 +38,9 @@ def _answer(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(err, BrokenPipeError):  # | head
             return
-        from smsquest_cli.problems import LocalError
+        from smsquest_cli.problems import LocalError, reason_of
 
-        told = LocalError("L5", reason=(err.strerror or str(err)).lower())
+        told = LocalError("L5", reason=reason_of(err))
         print(f"error[L5]: {told.line}", file=sys.stderr)  # noqa: T201
         sys.exit(told.exit_code)
 

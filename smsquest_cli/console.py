@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import IO, TYPE_CHECKING, Final, cast
 
 from smsquest_cli.printable import printable
-from smsquest_cli.problems import LocalError
+from smsquest_cli.problems import LocalError, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -268,4 +268,4 @@ def _reader_of(stream: IO[str]) -> Iterator[None]:
             return
         if err.errno in (errno.EPIPE, errno.EIO):  # a pipe, or a terminal that was closed
             raise ReaderGoneError from err
-        raise LocalError("L5", reason=(err.strerror or str(err)).lower()) from err
+        raise LocalError("L5", reason=reason_of(err)) from err

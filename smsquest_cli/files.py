@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final
 
-from smsquest_cli.problems import LocalError
+from smsquest_cli.problems import LocalError, reason_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,8 +41,7 @@ def write_state(path: Path, text: str, *, option: str = "SMSQUEST_HOME") -> None
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_private(path, text)
     except OSError as err:
-        reason = (err.strerror or str(err)).lower()
-        raise LocalError("L6", path=path, reason=reason, option=option) from err
+        raise LocalError("L6", path=path, reason=reason_of(err), option=option) from err
 
 
 def sync_folder(folder: Path) -> None:

@@ -22,7 +22,7 @@ from smsquest_cli import processes
 from smsquest_cli.credentials import masked
 from smsquest_cli.events import Problem
 from smsquest_cli.files import NO_LINK, sync_folder, write_private
-from smsquest_cli.problems import LocalError, NumberError
+from smsquest_cli.problems import LocalError, NumberError, reason_of
 from smsquest_cli.webhook_urls import described
 
 if TYPE_CHECKING:
@@ -245,7 +245,7 @@ class Journal:
     # Files
 
     def _archived(self, entry: JournalEntry) -> Path:
-        return self.folder / "archive" / f"{entry.sid}-{entry.started:%Y%m%dT%H%M%S}.json"
+        return self.folder / "archive" / f"{entry.sid}-{entry.started:%Y%m%dT%H%M%S%f}.json"
 
     def _path(self, sid: str) -> Path:
         if not _SID.fullmatch(sid):
@@ -267,8 +267,7 @@ class Journal:
             finally:
                 os.close(handle)
         except OSError as err:
-            reason = (err.strerror or str(err)).lower()
-            raise LocalError("L4", path=self.folder, reason=reason) from err
+            raise LocalError("L4", path=self.folder, reason=reason_of(err)) from err
 
 
 if sys.platform == "win32":  # pragma: no cover - no such machine in CI

@@ -46,6 +46,11 @@ def line_of(problem_id: str, /, **values: object) -> str:
     return catalogue()[problem_id].line.format_map(values)
 
 
+def reason_of(err: OSError) -> str:
+    """Why the system refused, in the middle of a sentence."""
+    return (err.strerror or str(err)).lower()
+
+
 class SmsquestError(Exception):
     """A problem that ends a command and that the user can act on; subclasses say the remedy.
 

@@ -59,8 +59,9 @@ class Request:
 
     @property
     def fields(self) -> dict[str, str]:
-        """The form in its query and body, of a repeated field the last value."""
-        return dict([*form_pairs(urlsplit(self.url).query), *form_pairs(self.body)])
+        """The form in its body and query, of a repeated field the first value, as in Flask."""
+        pairs = [*form_pairs(self.body), *form_pairs(urlsplit(self.url).query)]
+        return dict(reversed(pairs))
 
     def header(self, name: str) -> str | None:
         """The value of the header *name* in any case, or None."""

@@ -519,3 +519,16 @@ def test_an_answer_knows_how_long_it_took():
     """In milliseconds, over the socket and without one."""
     assert Answer(200).ms == 0.0
     assert wire.call_wsgi(lambda _e, start: (start("200 OK", []), [b""])[1], REQUEST).ms >= 0
+
+
+@pytest.mark.parametrize(
+    ("url", "body", "fields"),
+    [
+        ("http://x/sms?Body=a&To=b", b"", {"Body": "a", "To": "b"}),
+        ("http://x/status?re=SM1", b"Body=a&Body=b", {"re": "SM1", "Body": "a"}),
+        ("http://x/sms?Body=query", b"Body=form", {"Body": "form"}),
+    ],
+)
+def test_the_fields_of_a_request_are_those_of_its_form_and_query(url, body, fields):
+    """Of a repeated one the first counts, as in Flask and for the receiver; the form goes first."""
+    assert Request("POST", url, (), body).fields == fields

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from smsquest_cli.credentials import masked
-from smsquest_cli.problems import CredentialsError, UsageError
+from smsquest_cli.problems import CredentialsError, UsageError, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -136,7 +136,7 @@ def named_env_file(path: Path, *, environment: Mapping[str, str]) -> Source:
     try:
         return read_env_file(path, name=str(path), environment=environment)
     except OSError as err:
-        reason = (err.strerror or str(err)).lower()
+        reason = reason_of(err)
         raise UsageError(
             "U6", option="--env-file", value=path, expected=f"a file that can be read ({reason})"
         ) from err

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from smsquest_cli.eventlog.queries import RARE
 from smsquest_cli.eventlog.rows import since_epoch
 from smsquest_cli.files import NO_LINK
-from smsquest_cli.problems import LocalError
+from smsquest_cli.problems import LocalError, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -142,7 +142,7 @@ def errors_of(path: Path) -> Iterator[None]:
     except OSError as err:
         if err.errno in _FULL:
             raise LocalError("L3", path=path) from err
-        raise LocalError("L1", path=path, reason=err.strerror or str(err)) from err
+        raise LocalError("L1", path=path, reason=reason_of(err)) from err
 
 
 @contextmanager

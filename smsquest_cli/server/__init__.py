@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from smsquest_cli.problems import LocalError
+from smsquest_cli.problems import LocalError, reason_of
 from smsquest_cli.server.owners import owner_of
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def bind(port: int | None) -> Listening:
         return Listening(_listen(wanted))
     except OSError as err:
         if err.errno not in _TAKEN:
-            raise LocalError("A13", port=wanted, reason=err.strerror) from err
+            raise LocalError("A13", port=wanted, reason=reason_of(err)) from err
         taken: dict[str, object] = {"port": wanted, "owner": owner_of(wanted)}
         if port is not None:
             stop = "stop it, or leave out --port"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from smsquest_cli import replies
 from smsquest_cli.events import Problem
 from smsquest_cli.messages import Message
-from smsquest_cli.problems import UsageError
+from smsquest_cli.problems import UsageError, reason_of
 from smsquest_cli.webhooks import RuleAnswerer
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _read(path: Path) -> str:
     try:
         text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as err:
-        why = err.strerror if isinstance(err, OSError) else "UTF-8 text"
+        why = reason_of(err) if isinstance(err, OSError) else "UTF-8 text"
         raise UsageError(
             "U6", option="--twiml", value=str(path), expected=f"a TwiML file ({why})"
         ) from err

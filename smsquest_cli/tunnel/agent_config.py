@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from smsquest_cli.files import write_state
-from smsquest_cli.problems import TunnelError
+from smsquest_cli.problems import TunnelError, reason_of
 
 # Version 3 of the file wants an ``agent``. No requests are kept for the agent's page: it would
 # show the texts of messages to every user of this computer.
@@ -72,7 +72,7 @@ def read_config(folder: Path) -> AgentConfig:
     except PyngrokError as err:  # a setting with which the agent cannot be driven
         raise TunnelError("T20", path=path, reason=str(err)) from err
     except OSError as err:
-        raise TunnelError("T20", path=path, reason=(err.strerror or str(err)).lower()) from err
+        raise TunnelError("T20", path=path, reason=reason_of(err)) from err
     except Exception as err:  # noqa: BLE001 - no YAML, no table; and it may quote the authtoken
         mark = getattr(err, "problem_mark", None)
         where = f" (line {mark.line + 1})" if mark else ""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from smsquest_cli.problems import TunnelError
+from smsquest_cli.problems import TunnelError, reason_of
 from smsquest_cli.tunnel.refusals import is_clock_trouble, now_here
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def examine(path: str, *, timeout: float) -> Binary:
     except FileNotFoundError as err:
         raise TunnelError("T10", path=path) from err
     except OSError as err:
-        raise TunnelError("T16", path=path, reason=(err.strerror or str(err)).lower()) from err
+        raise TunnelError("T16", path=path, reason=reason_of(err)) from err
     if done.returncode == -getattr(signal, "SIGKILL", 9):
         raise TunnelError("T10", path=path)
     match = _VERSION.search(done.stdout)
