@@ -76,3 +76,21 @@ def test_text_that_can_be_read_stays_readable():
     (line,) = shown(inbound("It\u2019s me 🎉 日本")).written
 
     assert "It\u2019s me 🎉 日本" in line
+
+
+def test_what_goes_wrong_in_a_run_is_said_to_people_too(capsys):
+    """On standard error, as it comes; what came before the run was ready has been said by then."""
+    early, late = (
+        events.Problem(ts=AT, id=id_, severity="error", line="x") for id_ in ("T6", "T8")
+    )
+
+    ready = events.Ready(
+        ts=AT, mode="local", pid=1, webhook_url="u", status_url="u", local_url="u", verify=True
+    )
+
+    with make_view(Output.JSON, header=Header(())) as view:
+        view.show([early, ready, late])
+
+    said = capsys.readouterr()
+    assert said.err == "error[T8]: x\n"
+    assert len(said.out.splitlines()) == 3

@@ -14,10 +14,15 @@ if TYPE_CHECKING:
 
 
 class Records:
-    """Writes each event to standard output as a JSON object, flushed."""
+    """Writes each event to standard output as a JSON object, flushed.
+
+    The view of a run, which has a *header*, also says on standard error what goes wrong: a person
+    may be looking there. Until it is ready, whoever finds a problem says it.
+    """
 
     def __init__(self, header: Header | None = None) -> None:
         self._header = header
+        self._says_problems = False
 
     def __enter__(self) -> Self:
         """Say the header, on standard error."""
@@ -32,6 +37,10 @@ class Records:
         """Write *batch*."""
         for event in batch:
             console.print_json(events.to_record(event))
+            if isinstance(event, events.Problem) and self._says_problems:
+                console.show_problem(event)
+            elif isinstance(event, events.Ready):
+                self._says_problems = self._header is not None
 
     def due(self) -> None:
         """Nothing is put off."""
