@@ -135,6 +135,18 @@ def test_without_a_serve_and_an_account_the_log_is_read(recorded, smsquest_here)
     assert "no credentials" in done.stderr
 
 
+def test_the_time_chooses_messages_and_cuts_none(recorded, smsquest_here):
+    """What became of one lately is told with all that came before, and how long it took."""
+    recorded("queued", "sent", ago=3600)
+    recorded("delivered")
+
+    done = smsquest_here("tail-status", "--since", "10m", "-o", "json")
+
+    (told,) = records(done)
+    assert [step["status"] for step in told["history"]] == ["queued", "sent", "delivered"]
+    assert told["history"][-1]["elapsed_ms"] >= 3_600_000
+
+
 def test_messages_can_be_named_by_their_first_characters(recorded, smsquest_here):
     """Six of them, if unique; or as the table shows a SID; however old the message is."""
     recorded("delivered", sid=SID, ago=36000)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from smsquest_cli.credentials import masked
 from smsquest_cli.delivery_watch.deliveries import KEEP, Deliveries
 from smsquest_cli.delivery_watch.poll import PATIENCE, DeliveryPoll, Selection, state_of
-from smsquest_cli.events import MessageState, Problem
+from smsquest_cli.events import MessageState, Problem, Status
 from smsquest_cli.explanations import short
 from smsquest_cli.problems import CredentialsError, ExpectationError, TwilioRefusedError
 from smsquest_cli.statuses import FAILURE, SUCCESS
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 Until = Literal["final", "sent", "delivered"]
 
 TYPES: Final = ("inbound", "reply", "status", "message")  # the records that tell about messages
+OUTBOUND: Final = ("status", "message")
+AT_ONCE: Final = 500  # messages in one query of the log
 STUCK_AFTER: Final = timedelta(minutes=5)
 IDLE_SECONDS: Final = 30.0
 BEEN_SENT: Final = frozenset({"sent", "partially_delivered", *SUCCESS})
@@ -164,28 +166,43 @@ class DeliveryWatch:
     # The event log
 
     def _read_past(self) -> list[str]:
-        """Read what the log holds about the selected messages; returns the SIDs it told about."""
+        """Read all that the log holds about the selected messages; returns their SIDs."""
         if self._log is None:
             return []
-        self._cursor = self._log.head()
-        sids = [*self._selection.sids]
-        if not sids:
-            return self._read(0, since=self._selection.since)
-        changed = self._read(0, sids=sids)
-        cursor = self._cursor
+        head = self._log.head()
+        changed = self._read_messages([*self._selection.sids] or self._lately_told())
         at = self._now()
-        heard = [self._deliveries.state(sid, at=at).in_reply_to for sid in changed]
-        if heard := [sid for sid in heard if sid]:  # these hold the texts of the replies
-            self._read(0, sids=heard)
-            self._cursor = cursor  # later news about the others must still be read
+        kept = [sid for sid in dict.fromkeys(changed) if sid in self._deliveries]
+        heard = {self._deliveries.state(sid, at=at).in_reply_to: None for sid in kept}
+        self._read_messages([sid for sid in heard if sid])  # these hold the texts of the replies
+        self._cursor = head  # later news about the others must still be read
         return changed
 
-    def _read(
-        self, after: int, *, sids: list[str] | None = None, since: datetime | None = None
-    ) -> list[str]:
+    def _lately_told(self) -> list[str]:
+        """The SIDs of the outbound messages that the log tells about since the selected time."""
+        assert self._log is not None
+        sids: dict[str, None] = {}
+        after, since = 0, self._selection.since
+        while (batch := self._log.read(after, types=OUTBOUND, since=since)).events:
+            sids |= {
+                event.sid: None
+                for event in (stored.event for stored in batch.events)
+                if isinstance(event, Status | MessageState)
+            }
+            after = batch.cursor
+        return [*sids]
+
+    def _read_messages(self, sids: Sequence[str]) -> list[str]:
+        """Read all that the log holds about *sids*; returns those it told about."""
+        changed = []
+        for start in range(0, len(sids), AT_ONCE):
+            changed += self._read(0, sids=sids[start : start + AT_ONCE])
+        return changed
+
+    def _read(self, after: int, *, sids: Sequence[str] | None = None) -> list[str]:
         assert self._log is not None
         changed = []
-        while (batch := self._log.read(after, types=TYPES, sids=sids, since=since)).events:
+        while (batch := self._log.read(after, types=TYPES, sids=sids)).events:
             for stored in batch.events:
                 if (sid := self._deliveries.apply(stored.event)) is not None:
                     self._recorded.add(sid)
