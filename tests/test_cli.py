@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
+import pty
 import re
 import shlex
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -210,7 +213,10 @@ def test_programs_get_a_record_of_that_too(smsquest_here, option):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
-@pytest.mark.parametrize("arguments", ["--version", "--help", "explain N4", "log --bogus -o json"])
+@pytest.mark.parametrize(
+    "arguments",
+    ["--version", "--help", "log --help", "--debug --help", "explain N4", "log --bogus -o json"],
+)
 def test_an_output_that_takes_nothing_is_said(environment, arguments):
     """L5 and exit 7, in one line; nothing of Python's."""
     with open("/dev/full", "w") as full:  # noqa: PTH123
@@ -229,6 +235,42 @@ def test_an_output_that_takes_nothing_is_said(environment, arguments):
         "what comes from here on is lost\n"
     )
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell of Unix")
+@pytest.mark.parametrize("arguments", ["--help", "log --help", "-p '' --version", "explain N4"])
+def test_a_reader_that_has_gone_is_no_error(environment, arguments):
+    """Exit 0, quietly: whoever pipes a page into `head` has seen what they wanted."""
+    ours, theirs = os.pipe()
+    os.close(ours)
+    done = subprocess.run(
+        [*COMMAND, *shlex.split(arguments)],
+        stdout=theirs, stderr=subprocess.PIPE, text=True, env=environment, check=False,
+    )  # fmt: skip
+    os.close(theirs)
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a terminal of Unix")
+def test_the_prompt_comes_back_on_its_own_line(environment):
+    """A terminal writes ^C where the cursor stands; Ctrl-C leaves the line to it."""
+    ours, theirs = pty.openpty()
+    at_a_terminal = "import os, sys; os.login_tty(0); os.execv(sys.argv[1], sys.argv[1:])"
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(20)
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/sms"
+        command = [sys.executable, "-c", at_a_terminal, *COMMAND, "simulate", "hi", "--url", url]
+        quiet = {**environment, "PYTHONWARNINGS": ""}  # of the socket that Ctrl-C leaves open
+        with subprocess.Popen(command, stdin=theirs, env=quiet) as process:
+            connection, _ = silent.accept()
+            os.write(ours, b"\x03")
+            assert process.wait(20) == 130
+            connection.close()
+    os.close(theirs)
+
+    assert os.read(ours, 10_000).endswith(b"^C\r\n")
+    os.close(ours)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell of Unix")

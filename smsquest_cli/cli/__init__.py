@@ -13,7 +13,7 @@ import threading
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -67,6 +67,32 @@ def _about_texts(problem: str) -> str:
     return ""
 
 
+def _take_over(parameters: Sequence[Any]) -> None:
+    """Convert the *parameters* of a command late, and write its help the way results are written."""
+    convert_late(parameters)
+    for parameter in parameters:
+        if parameter.name == "help":
+            parameter.callback = _show_help
+
+
+def _show_help(ctx: typer.Context, _option: object, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        _answer(ctx.get_help())
+
+
+def _show_version(*, wanted: bool) -> None:
+    if wanted:
+        _answer(f"smsquest {__version__}")
+
+
+def _answer(text: str) -> NoReturn:
+    """Show *text* and exit; raises as `console.write_line` does."""
+    from smsquest_cli import console
+
+    console.write_line(text)
+    raise typer.Exit
+
+
 class Commands(TyperGroup):
     """The commands by name; each is imported when it is wanted."""
 
@@ -84,21 +110,30 @@ class Commands(TyperGroup):
         command = alone.command(cmd_name, cls=getattr(module, "Command", None))
         command(getattr(module, cmd_name.replace("-", "_")))
         made = typer.main.get_command(alone)
-        convert_late(made.get_params(ctx))
+        _take_over(made.get_params(ctx))
         return made
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
         """Read the options before the command; raises `UsageError` (U9) if they cannot be read."""
-        convert_late(self.get_params(ctx))
+        _take_over(self.get_params(ctx))
         if not args:
             return super().parse_args(ctx, args)  # which shows the help
         with _readable():
             return super().parse_args(ctx, args)
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # noqa: ANN401
-        """Read what follows the command's name, and run it; raises as `parse_args` does."""
-        with _readable():
-            return super().invoke(ctx)
+        """Read what follows the command's name, and run it; raises as `parse_args` does.
+
+        Ctrl-C is caught here because Typer would exit without giving the prompt its own line.
+        """
+        try:
+            with _readable():
+                return super().invoke(ctx)
+        except KeyboardInterrupt as err:
+            from smsquest_cli import console
+
+            console.begin_line()
+            raise typer.Exit(INTERRUPTED) from err
 
     def format_help(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # noqa: ANN401
         """The same text as `main` shows before Typer is imported."""
@@ -114,12 +149,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # they would cost the import of rich; ours never show locals
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-
-
-def _show_version(*, wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"smsquest {__version__}")
-        raise typer.Exit
 
 
 @app.callback()
@@ -209,7 +238,7 @@ def run(arguments: Sequence[str]) -> int:
             app(list(arguments), prog_name="smsquest", obj=invocation)
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else int(done.code is not None)
-    except (Exception, KeyboardInterrupt) as err:  # noqa: BLE001 - an unknown one is a bug
+    except Exception as err:  # noqa: BLE001 - an unknown one is a bug
         try:
             return _ended_by(err, invocation)
         except (LocalError, console.ReaderGoneError) as worse:  # writing the error failed in turn
@@ -226,7 +255,7 @@ def _refuse_undecoded(arguments: Sequence[str]) -> None:
         raise UsageError("U9", problem=problem, command="smsquest") from err
 
 
-def _ended_by(err: Exception | KeyboardInterrupt, invocation: Invocation) -> int:
+def _ended_by(err: Exception, invocation: Invocation) -> int:
     """Show *err*, if there is anything to show, and return the exit code of the call it ended."""
     from smsquest_cli import console
 
@@ -242,7 +271,4 @@ def _ended_by(err: Exception | KeyboardInterrupt, invocation: Invocation) -> int
             return NumberError.exit_code
         case console.ReaderGoneError():
             return 0
-        case KeyboardInterrupt():
-            console.begin_line()
-            return INTERRUPTED
     return show_bug(err, invocation)
