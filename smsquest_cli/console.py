@@ -157,8 +157,15 @@ def show_problem(problem: Problem) -> None:
     _talk(problem_line(problem.id, problem.severity, problem.line))
 
 
-def show_error(error: SmsquestError, *, output: str | None) -> None:
-    """Say what ended a command; with JSON output also as a ``problem`` record."""
+def show_error(error: SmsquestError, *, output: str | None, debug: bool = False) -> None:
+    """Say what ended a command; with JSON output also as a ``problem`` record.
+
+    With *debug* its traceback comes first.
+    """
+    if debug:
+        import traceback
+
+        traceback.print_exception(error)
     _talk(problem_line(error.id, error.severity, error.line))
     if output == Output.JSON:
         from datetime import UTC, datetime

@@ -300,9 +300,11 @@ def test_a_text_from_a_closed_standard_input_is_none(environment):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a folder in use cannot be removed there")
-@pytest.mark.parametrize("arguments", ["explain 30007", "serve --sandbox", "doctor"])
-def test_a_folder_that_is_gone_is_said(environment, tmp_path, arguments):
-    """L7: a terminal stays in a folder that was deleted or checked out anew meanwhile."""
+@pytest.mark.parametrize(
+    ("arguments", "code"), [("serve --sandbox", 7), ("doctor", 7), ("explain 30007", 0)]
+)
+def test_a_folder_that_is_gone_is_said(environment, tmp_path, arguments, code):
+    """L7, where one is needed: a terminal stays in a folder that was deleted meanwhile."""
     command = " ".join(map(shlex.quote, COMMAND))
     there = tmp_path / "there"
     there.mkdir()
@@ -312,10 +314,8 @@ def test_a_folder_that_is_gone_is_said(environment, tmp_path, arguments):
         env={**environment, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
 
-    assert done.returncode == 7
-    assert done.stderr == (
-        "error[L7]: the folder that you are in is gone. Go to another one: cd ~\n"
-    )
+    said = "error[L7]: the folder that you are in is gone. Go to another one: cd ~\n"
+    assert (done.returncode, done.stderr) == (code, said if code else "")
 
 
 @pytest.mark.parametrize(
@@ -324,10 +324,12 @@ def test_a_folder_that_is_gone_is_said(environment, tmp_path, arguments):
         (("simulate", "hello", "quest"), 'a text of several words stands in quotes: "hello quest"'),
         (("simulate", "-hello"), 'a text that begins with a dash stands behind --: -- "-hello"'),
         (("log", "--nothing"), "No such option: --nothing. See: smsquest log --help"),
+        (("log", "-p", "x"), "it stands before the command: smsquest -p …"),
+        (("simulate", "--debug"), "it stands before the command: smsquest --debug …"),
     ],
 )
-def test_what_a_shell_makes_of_a_text_is_told(smsquest_here, arguments, hint):
-    """U9 of the commands that take one says how it is to be typed."""
+def test_what_is_typed_in_the_wrong_way_or_place_is_told(smsquest_here, arguments, hint):
+    """U9 says how a text is to be typed, and where an option stands that is not the command's."""
     done = smsquest_here(*arguments)
 
     assert done.returncode == 2
@@ -379,3 +381,23 @@ def test_a_secret_as_an_option_is_sent_where_it_belongs(smsquest_here, option):
     assert done.returncode == 2
     assert "a secret is no option (shell history, ps)" in done.stderr
     assert "sesame" not in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [("explain", "N4"), ("log",), ("serve", "--sandbox")])
+def test_a_profile_that_there_is_not_ends_every_command(smsquest_here, arguments):
+    """C12 and exit 3, also where no credentials are needed."""
+    done = smsquest_here("--profile", "nope", *arguments)
+
+    assert (done.returncode, done.stdout) == (3, "")
+    assert 'error[C12]: no twilio-cli profile "nope"' in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [("replay", "last"), ("serve", "--sandbox", "--timeout", "0")]
+)
+def test_debug_shows_where_an_error_comes_from(smsquest, arguments):
+    """A traceback before the line, of every command."""
+    done = smsquest("--debug", *arguments)
+
+    assert done.stderr.count("Traceback (most recent call last):") == 1
+    assert done.stderr.index("Traceback") < done.stderr.index("\nerror[")

@@ -22,7 +22,7 @@ from smsquest_cli import __version__
 from smsquest_cli.cli.bugs import bugs_of_threads, show_bug
 from smsquest_cli.cli.conversion import convert_late
 from smsquest_cli.cli.invocation import Invocation, working_folder
-from smsquest_cli.overview import COMMANDS, overview
+from smsquest_cli.overview import COMMANDS, OPTIONS, overview
 from smsquest_cli.problems import LocalError, NumberError, SmsquestError, UsageError
 
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ def _readable() -> Iterator[None]:
         problem = said.partition(", unable to parse")[0].strip().rstrip(".")
         command = err.ctx.command_path if err.ctx else "smsquest"
         problem += _about_secrets(problem)
-        if command.endswith(TEXTING):
+        if name := _of_the_root(problem):
+            problem += f"; it stands before the command: smsquest {name} …"
+        elif command.endswith(TEXTING):
             problem += _about_texts(problem)
         raise UsageError("U9", problem=problem, command=command) from err
 
@@ -56,6 +58,13 @@ def _about_secrets(problem: str) -> str:
     if not SECRET_OPTION.match(problem):
         return ""
     return "; a secret is no option (shell history, ps): put it into the environment or .env"
+
+
+def _of_the_root(problem: str) -> str | None:
+    """The root option that *problem* calls unknown because it was typed after the command."""
+    _, _, name = problem.partition("No such option: ")
+    known = {word for names in OPTIONS for word in re.findall(r"--?[a-z-]+", names)}
+    return name if name in known else None
 
 
 def _about_texts(problem: str) -> str:
@@ -68,7 +77,7 @@ def _about_texts(problem: str) -> str:
 
 
 def _take_over(parameters: Sequence[Any]) -> None:
-    """Convert the *parameters* of a command late, and write its help the way results are written."""
+    """Convert the *parameters* of a command late, and write its help as results are written."""
     convert_late(parameters)
     for parameter in parameters:
         if parameter.name == "help":
@@ -194,7 +203,11 @@ def _say_what_waits(invocation: Invocation) -> None:
     """One line for each number that a killed run has left pointing here."""
     from smsquest_cli.config import state_folder
 
-    home = state_folder(invocation.environment, cwd=working_folder(), env_file=invocation.env_file)
+    try:
+        folder = working_folder()
+    except LocalError:  # a command that needs the folder reports this itself
+        return
+    home = state_folder(invocation.environment, cwd=folder, env_file=invocation.env_file)
     if not any((home / "journal").glob("*.json")):  # the usual case costs nothing more
         return
     from datetime import UTC, datetime
@@ -261,11 +274,7 @@ def _ended_by(err: Exception, invocation: Invocation) -> int:
 
     match err:
         case SmsquestError():
-            if invocation.debug:
-                import traceback
-
-                traceback.print_exception(err)
-            console.show_error(err, output=invocation.output)
+            console.show_error(err, output=invocation.output, debug=invocation.debug)
             return err.exit_code
         case console.DeclinedError():
             return NumberError.exit_code

@@ -31,6 +31,7 @@ def explain(
 
     invocation: Invocation = ctx.obj
     invocation.output = output
+    invocation.check_profile()
     explanation = explanations.explain(code)
     if explanation is None:
         meant = ", ".join(explanations.candidates(code))

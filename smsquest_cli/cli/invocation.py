@@ -37,6 +37,16 @@ class Invocation:
             overrides=options,
         )
 
+    def check_profile(self) -> None:
+        """Raise `CredentialsError` (C12) if the named profile does not exist.
+
+        Only for a command that needs no `settings`, which check it too.
+        """
+        if self.profile is not None:
+            from smsquest_cli.config import twilio_cli_profiles
+
+            twilio_cli_profiles(self.environment).source(self.profile)
+
 
 def working_folder() -> Path:
     """The folder in which the command was called; raises `LocalError` (L7) if it is gone."""

@@ -188,6 +188,7 @@ def serve(
         no_verify=no_verify,
         yes=yes,
         output=output,
+        debug=invocation.debug,
         until=until,
         timeout=None if timeout is None else parse_duration(timeout, "--timeout").total_seconds(),
         match=parse_pattern(match, "--match"),

@@ -14,7 +14,7 @@ from smsquest_cli.eventlog import LogEntry, log_file, open_log
 from smsquest_cli.problems import UsageError
 from smsquest_cli.serving.entrances import Entrance, SandboxEntrance
 from smsquest_cli.serving.rules import ChosenRule, chosen_rule
-from smsquest_cli.serving.session import Answers, Goal, Place, Session
+from smsquest_cli.serving.session import Answers, Goal, Place, Screen, Session
 from smsquest_cli.webhook_urls import SMS
 from smsquest_cli.webhooks import Receiver
 
@@ -48,6 +48,7 @@ class ServeOptions:
     no_verify: bool = False
     yes: bool = False
     output: str | None = None
+    debug: bool = False
     until: int | None = None
     timeout: float | None = None
     match: re.Pattern[str] | None = None
@@ -97,7 +98,7 @@ def session_for(settings: Settings, options: ServeOptions) -> Iterator[Session]:
             entrance=entrance,
             trust=trust,
             goal=goal,
-            output=console.stream_output(options.output),
+            screen=Screen(console.stream_output(options.output), debug=options.debug),
             answers=_answers(options, rule, forwarder),
         )
     finally:

@@ -62,6 +62,18 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Screen:
+    """How a run is shown: as *output*; with tracebacks of its errors if *debug*."""
+
+    output: console.Output
+    debug: bool = False
+
+    def show_error(self, error: SmsquestError) -> None:
+        """Say what ended the run."""
+        console.show_error(error, output=self.output, debug=self.debug)
+
+
+@dataclass(frozen=True, slots=True)
 class Answers:
     """What answers messages, as the header says it; and the app, if an app does."""
 
@@ -82,7 +94,7 @@ class Session:
         entrance: Entrance,
         trust: Trust,
         goal: Goal,
-        output: console.Output,
+        screen: Screen,
         answers: Answers,
     ) -> None:
         self._place = place
@@ -91,7 +103,7 @@ class Session:
         self._entrance = entrance
         self._trust = trust
         self._goal = goal
-        self._output = output
+        self._screen = screen
         self._answers = answers
         self._app = answers.app
         self._inbox = Inbox()  # for what went out: which callbacks belong to which reply
@@ -125,14 +137,14 @@ class Session:
                 code, told = err.exit_code, err.id
                 if isinstance(err, TunnelError):
                     self._reason = "tunnel"
-                console.show_error(err, output=self._output)
+                self._screen.show_error(err)
             finally:
                 try:
                     self._finish()
                 except LocalError as err:  # from the log, which may be why it ended
                     code = code or err.exit_code
                     if err.id != told:
-                        console.show_error(err, output=self._output)
+                        self._screen.show_error(err)
         return code
 
     def _start(self, undone: ExitStack, shown: ExitStack) -> None:
@@ -172,9 +184,10 @@ class Session:
             undone.callback(self._forget_ready)
         run = Run(self._place.run_id, ready, self._place.store, self._entrance.control_token)
         undone.enter_context(announced(self._place.home, run))
-        if self._output is not console.Output.JSON:  # earlier news has been shown on the way
+        output = self._screen.output
+        if output is not console.Output.JSON:  # earlier news has been shown on the way
             self._cursor = position
-        self._view = shown.enter_context(make_view(self._output, header=self._header()))
+        self._view = shown.enter_context(make_view(output, header=self._header()))
         with self._signals.interruptible():
             if self._app is not None:
                 self._app.watch(self._tell)
@@ -299,7 +312,7 @@ class Session:
             )
         )
         self._show_news()
-        if self._output is console.Output.TABLE and self._entrance.next_step:
+        if self._screen.output is console.Output.TABLE and self._entrance.next_step:
             console.say(self._entrance.next_step)
 
 
