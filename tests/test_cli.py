@@ -323,6 +323,10 @@ def test_a_folder_that_is_gone_is_said(environment, tmp_path, arguments, code):
     [
         (("simulate", "hello", "quest"), 'a text of several words stands in quotes: "hello quest"'),
         (("simulate", "-hello"), 'a text that begins with a dash stands behind --: -- "-hello"'),
+        (
+            ("send", "hi", "--to", "1", "--wait", "bogus"),
+            "--wait takes final, sent or delivered. See",
+        ),
         (("log", "--nothing"), "No such option: --nothing. See: smsquest log --help"),
         (("log", "-p", "x"), "it stands before the command: smsquest -p …"),
         (("simulate", "--debug"), "it stands before the command: smsquest --debug …"),

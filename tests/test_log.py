@@ -99,6 +99,7 @@ def test_the_log_is_filtered(records, arguments, expected):
         (["SMcccccccc"], "error[U1]"),
         (["SM"], "error[U2]"),
         (["--since", "soon"], "error[U6]"),
+        (["--since", ""], "error[U6]"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(log_command, arguments, error):
@@ -108,6 +109,14 @@ def test_what_cannot_be_meant_is_refused(log_command, arguments, error):
     assert code == 2
     assert error in err
     assert out == ""
+
+
+def test_a_place_that_is_no_log_is_called_by_what_may_name_it(smsquest):
+    """The variable too: `log` has no --store."""
+    done = smsquest("log", env={"SMSQUEST_STORE": "postgres://u:p@h/db"})
+
+    assert done.returncode == 2
+    assert 'error[U6]: --store or SMSQUEST_STORE cannot be "postgres://…"' in done.stderr
 
 
 def test_lines_are_the_default_off_a_terminal(log_command):

@@ -81,7 +81,7 @@ def test_the_characters_that_make_a_text_longer_are_named():
 
     assert (note.id, note.severity) == ("D9", "note")
     assert note.line == (
-        f'your text: Seg 2 · UCS-2 because of "{QUOTE}" at 3, "😀" at 107 (GSM-7 would be 1)'
+        f'your text: 2 segments of UCS-2 because of "{QUOTE}" at 3, "😀" at 107 (GSM-7 would be 1)'
     )
     assert outbox.note_on("It's", at=NOW) is None
 

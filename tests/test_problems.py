@@ -129,7 +129,7 @@ def test_a_family_stands_together_and_in_order():
 )
 def test_a_kind_of_problem_has_its_exit_code(kind, code):
     """Scripts tell the kinds apart by the exit code."""
-    problem = kind("U1", sid="SM12345678")
+    problem = kind("U1", sid="SM12345678", meant="")
 
     assert problem.exit_code == code
     assert isinstance(problem, SmsquestError)

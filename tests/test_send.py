@@ -127,6 +127,25 @@ def test_without_credentials_and_a_serve_nothing_is_sent(smsquest_here):
 
 
 @pytest.mark.parametrize(
+    ("command", "code"),
+    [("send hi --to +12025550143", 3), ("replay last", 3), ("configure-number", 3),
+     ("tail-status -o json", 0), ("simulate hi", 0)],
+)  # fmt: skip
+def test_a_sandbox_with_a_token_of_its_own_is_told(serve, smsquest_here, command, code):
+    """C14: that the other window needs the same token, if it cannot do without."""
+    own = {"TWILIO_AUTH_TOKEN": "f" * 32}
+    assert serve("--sandbox", env=own).ready
+    smsquest_here("simulate", "hello", "--pace", "instant", env=own)
+
+    alone = smsquest_here(*command.split())
+    together = smsquest_here(*command.split(), env=own)
+
+    assert (alone.returncode, together.returncode) == (code, 0)
+    assert ("[C14]: the running sandbox" in alone.stderr) == (not command.startswith("simulate"))
+    assert "[C" not in together.stderr
+
+
+@pytest.mark.parametrize(
     ("typed", "meant"),
     [
         ("hi --to 1 --wait", "hi --to 1 --wait=final"),

@@ -160,9 +160,11 @@ def test_messages_can_be_named_by_their_first_characters(recorded, smsquest_here
 @pytest.mark.parametrize(
     ("name", "problem", "words"),
     [
-        ("SMffffff", "U1", "no message"),
+        ("SMffffff", "U1", "begins with SMffffff. Recent ones: smsquest log"),
+        (f"{SID[:20]}9{SID[21:]}", "U1", f"did you mean {SID}?"),
         ("SMaaaa", "U2", OTHER),
-        ("SMaa", "U2", "at least 6 characters"),
+        ("SMaa", "U2", f"at least 6 characters ({OTHER}, {SID})"),
+        ("", "U2", "at least 6 characters\n"),
     ],
 )
 def test_a_name_that_fits_no_or_several_messages_is_refused(
@@ -220,6 +222,10 @@ def test_a_time_out_is_an_exit_code(recorded, smsquest_here):
     ("arguments", "words"),
     [
         (("--once", "--until", "final"), "--until"),
+        (("--timeout", "5"), "--timeout needs --follow or --until"),
+        (("--once", "--timeout", "5"), "--timeout needs --follow or --until"),
+        ((SID, "--number", PHONE), "a SID and --number exclude each other"),
+        (("--since", ""), "--since"),
         (("--since", "yesterday"), "yesterday"),
         (("--interval", "0"), "--interval"),
         (("--timeout", "soon"), "soon"),

@@ -610,7 +610,7 @@ def test_a_character_that_makes_a_reply_longer_is_noted_once(log, way):
 
     assert (note.id, note.severity, note.sid) == ("D9", "note", "SM2")
     assert note.line.startswith(
-        'your reply: Seg 2 · UCS-2 because of "\N{RIGHT SINGLE QUOTATION MARK}" at 3 '
+        'your reply: 2 segments of UCS-2 because of "\N{RIGHT SINGLE QUOTATION MARK}" at 3 '
     )
 
 

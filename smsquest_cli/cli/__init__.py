@@ -49,7 +49,7 @@ def _readable() -> Iterator[None]:
         if name := _of_the_root(problem):
             problem += f"; it stands before the command: smsquest {name} …"
         elif command.endswith(TEXTING):
-            problem += _about_texts(problem)
+            problem += _about_texts(problem, command)
         raise UsageError("U9", problem=problem, command=command) from err
 
 
@@ -67,10 +67,12 @@ def _of_the_root(problem: str) -> str | None:
     return name if name in known else None
 
 
-def _about_texts(problem: str) -> str:
+def _about_texts(problem: str, command: str) -> str:
     """A hint for a text that was typed without quotes or that begins with a dash, else empty."""
     if "unexpected extra argument" in problem:
-        return '; a text of several words stands in quotes: "hello quest"'
+        hint = '; a text of several words stands in quotes: "hello quest"'
+        waits = "; --wait takes final, sent or delivered"
+        return hint + (waits if command.endswith("send") else "")
     if problem.startswith("No such option: -") and not problem.startswith("No such option: --"):
         return '; a text that begins with a dash stands behind --: -- "-hello"'
     return ""

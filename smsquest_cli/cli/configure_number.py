@@ -242,10 +242,11 @@ class Task:
         settings = self.invocation.settings()
         try:
             settings.rest_credentials()
-        except CredentialsError as err:
+        except CredentialsError:
             target = Target.of(settings)
-            if err.id != "C1" or not target.is_sandbox:
+            if settings.account_sid or not target.is_sandbox:
                 raise
+            target.check_token()
             return target.settings
         return settings
 

@@ -58,7 +58,7 @@ def log(
     invocation: Invocation = ctx.obj
     invocation.output = shown_as = console.stream_output(output)
     types = _types(type_ or ())
-    start = parse_ago(since, "--since") if since else None
+    start = parse_ago(since, "--since") if since is not None else None
     target = Target.of(invocation.settings())
     with target.log() as events, make_log_view(shown_as, follow=follow) as view:
         _show(

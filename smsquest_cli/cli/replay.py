@@ -52,6 +52,8 @@ def replay(
     changes = parse_pairs(edit or (), "--edit")
     settings = invocation.settings()
     target = Target.of(settings)
+    if to is None:  # it goes to the run, or to an app that checks with the token of the run
+        target.check_token()
     with target.log() as log:
         full = replaying.newest(log) if sid == "last" else resolve_sids(log, [sid])[0]
         found = replaying.recorded(log, full)

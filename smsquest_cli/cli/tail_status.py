@@ -12,7 +12,7 @@ import typer
 
 from smsquest_cli.cli.invocation import Invocation
 from smsquest_cli.cli.options import TableLinesJson
-from smsquest_cli.cli.parsing import at_most_one, parse_ago, parse_duration
+from smsquest_cli.cli.parsing import at_most_one, needs, parse_ago, parse_duration
 from smsquest_cli.cli.target import Target, resolve_sids
 from smsquest_cli.phone_numbers import normalised
 from smsquest_cli.problems import CredentialsError, UsageError
@@ -95,6 +95,7 @@ def tail_status(
     shown_as = console.stream_output(output)
     invocation.output = shown_as
     at_most_one(("--once", "--until"), (once, until))
+    at_most_one(("a SID", "--number"), (sids, number))
     choice = Choice(
         since=parse_ago(since, "--since"),
         once=once or (once is None and until is None and not sys.stdout.isatty()),
@@ -103,7 +104,8 @@ def tail_status(
         source=source,
         interval=_interval(interval),
     )
-    limit = parse_duration(timeout, "--timeout").total_seconds() if timeout else None
+    limit = parse_duration(timeout, "--timeout").total_seconds() if timeout is not None else None
+    needs("--timeout", timeout is not None, "--follow or --until", not choice.once)
     with _watching(invocation, choice, shown_as, wide=wide) as watch:
         if choice.once:
             watch.once()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final, Protocol
 
-from smsquest_cli.problems import UsageError
+from smsquest_cli.problems import CredentialsError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from smsquest_cli.twilio_api import TwilioGateway
 
 MIN_PREFIX: Final = 6
+LIKELY_RIGHT: Final = 4  # characters of a mistyped SID; enough of them to find it in a long log
+SIMILAR: Final = 0.8  # one wrong character in eight; random SIDs are less alike
+CANDIDATES: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +80,18 @@ class Target:
         sandbox = self.run.ready.sandbox if self.run else None
         return sandbox is not None and sandbox.api_url == self.settings.twilio_url
 
+    def check_token(self) -> None:
+        """Raise `CredentialsError` (C14) if the run's sandbox has a token that is not known here.
+
+        Its own window has it, and it is not written anywhere.
+        """
+        if self.is_sandbox and self.settings.auth_token is None:
+            assert self.run is not None
+            raise CredentialsError("C14", pid=self.run.ready.pid)
+
     def twilio(self) -> TwilioGateway:
         """Twilio's API for this target; raises `CredentialsError`."""
+        self.check_token()
         return connected(self.settings)
 
 
@@ -118,22 +132,32 @@ def resolve_sids(log: KnowsMessages, prefixes: Sequence[str]) -> list[str]:
     """The full SIDs that *prefixes* (6 characters or more, unique in *log*) stand for.
 
     A SID may also be shortened in its middle, as screens show it: ``SM3f…9c``.
-    Raises `UsageError`: U1 if none begins so, U2 if a prefix is too short or fits several.
+    Raises `UsageError` with the candidates: U1 if none begins so, U2 if a prefix is too short or
+    fits several.
     """
     return [_resolve_sid(log, prefix) for prefix in prefixes]
 
 
 def _resolve_sid(log: KnowsMessages, prefix: str) -> str:
     beginning, _, end = prefix.replace("...", "…").partition("…")
+    found = [sid for sid in log.sids(beginning) if sid.endswith(end)] if beginning else []
+    candidates = ", ".join(found[:CANDIDATES])
     if len(beginning + end) < MIN_PREFIX or not beginning:
-        raise UsageError(
-            "U2", prefix=prefix or '""', candidates=f"give at least {MIN_PREFIX} characters"
-        )
-    found = [sid for sid in log.sids(beginning) if sid.endswith(end)]
+        needed = f"give at least {MIN_PREFIX} characters"
+        needed += f" ({candidates})" if found else ""
+        raise UsageError("U2", prefix=prefix or '""', candidates=needed)
     if not found:
-        raise UsageError("U1", sid=prefix)
+        near = ", ".join(_near(log, prefix))
+        raise UsageError("U1", sid=prefix, meant=f" (did you mean {near}?)" if near else "")
     if prefix in found:
         return prefix
     if len(found) > 1:
-        raise UsageError("U2", prefix=prefix, candidates=", ".join(found[:5]))
+        raise UsageError("U2", prefix=prefix, candidates=candidates)
     return found[0]
+
+
+def _near(log: KnowsMessages, prefix: str) -> list[str]:
+    """SIDs that begin almost as *prefix* does: of those with its beginning, and of the newest."""
+    known = [*log.sids(prefix[:LIKELY_RIGHT]), *log.sids("")]
+    beginnings = {sid[: len(prefix)]: sid for sid in reversed(known)}
+    return [beginnings[one] for one in get_close_matches(prefix, beginnings, cutoff=SIMILAR)]

@@ -44,13 +44,14 @@ def log_file(location: str) -> Path:
     path = location.removeprefix(_SQLITE) if scheme else location
     if path == location and scheme:
         # Only the scheme is shown: the rest may hold a password.
-        raise UsageError("U6", option="--store", value=f"{scheme[0]}…", expected=_EXPECTED)
+        raise UsageError("U6", option=_OPTION, value=f"{scheme[0]}…", expected=_EXPECTED)
     if path in ("", ":memory:"):
-        raise UsageError("U6", option="--store", value=location, expected=_EXPECTED)
+        raise UsageError("U6", option=_OPTION, value=location, expected=_EXPECTED)
     try:
         return Path(path).expanduser().absolute()
     except RuntimeError as err:  # ~somebody whom this computer does not know
-        raise UsageError("U6", option="--store", value=location, expected=_EXPECTED) from err
+        raise UsageError("U6", option=_OPTION, value=location, expected=_EXPECTED) from err
 
 
+_OPTION: Final = "--store or SMSQUEST_STORE"
 _EXPECTED: Final = "a path or sqlite:///path (a file that several commands can share)"
