@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote_plus
 
-from smsquest_cli import signing, wire
+from smsquest_cli import console, signing, wire
 from smsquest_cli.answers import excerpt
 from smsquest_cli.credentials import SANDBOX_TOKEN
+from smsquest_cli.patience import unless_quick
 from smsquest_cli.presence import address_of
 from smsquest_cli.problems import catalogue
 from smsquest_cli.sandbox import ACCOUNT_SID, NUMBER, Sandbox
+from smsquest_cli.webhook_urls import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -150,7 +153,11 @@ def check(
         for one in CHECKS:
             started = time.monotonic()
             why = bench.skip or (one.needs_trust and bench.refuses and "see the first check")
-            verdict = Verdict("skipped", why) if why else one.run(bench)
+            if why:
+                verdict = Verdict("skipped", why)
+            else:
+                with unless_quick(partial(console.say, f"waiting for the app: {one.title} …")):
+                    verdict = one.run(bench)
             ms = (time.monotonic() - started) * 1000
             yield Result(
                 one.id,
@@ -325,11 +332,23 @@ def _accepted(exchange: Exchange) -> Verdict:
 
 def _refused(exchange: Exchange) -> Verdict:
     answer = exchange.answer
+    if answer is not None and answer.status in REFUSALS:
+        return Verdict("ok", f"{answer.status}, {answer.ms:.0f} ms")
+    if redirected := _redirected(exchange):
+        fix = "Answer 403 to what Twilio did not sign: a redirect is followed, as a GET."
+        return Verdict("problem", f"{redirected} instead of 403", "T14", fix)
     if answer is None:
         return _unanswered(exchange)
-    if answer.status in REFUSALS:
-        return Verdict("ok", f"{answer.status}, {answer.ms:.0f} ms")
     return Verdict("problem", f"{answer.status} instead of 403", "S11")
+
+
+def _redirected(exchange: Exchange) -> str | None:
+    """The first redirect that the app answered with: ``302 to /login``; None if there is none."""
+    for hop in exchange.visits[0].fetch.hops:
+        answer = hop.answer
+        if answer is not None and 300 <= answer.status < 400:  # noqa: PLR2004
+            return f"{answer.status} to {shown(answer.header('Location') or 'nowhere')}"
+    return None
 
 
 def _unanswered(exchange: Exchange) -> Verdict:
@@ -388,7 +407,10 @@ def _with_another_body(request: Request) -> Request:
 
 def _from_a_stranger(request: Request) -> Request:
     account, token = STRANGER
-    stranger = _replaced(request, request.fields.get("AccountSid", ""), account)
+    ours = request.fields.get("AccountSid")
+    if not ours:  # where a redirect leads, which a stranger would follow as it is
+        return request
+    stranger = _replaced(request, ours, account)
     return _with(stranger, signing.SIGNATURE_HEADER, signing.sign_request(stranger, token))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import threading
 from contextlib import contextmanager
 from xml.etree import ElementTree as ET
@@ -10,6 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from flask import Flask, Response, request
 from ports import closed_port
+from program import COMMAND
 from twilio.request_validator import RequestValidator
 from twilio.twiml.messaging_response import MessagingResponse
 from werkzeug.serving import make_server
@@ -135,6 +137,42 @@ def test_a_handler_that_checks_only_that_there_is_a_signature_is_found_out():
     results = Handler(is_genuine=lambda: "X-Twilio-Signature" in request.headers).results()
 
     assert problems(results) == ["tampered", "other-account"]
+
+
+def test_a_redirect_of_strangers_is_no_refusal():
+    """A login page where 403 belongs: that is said, of the app's own answer, and nothing else."""
+    handler = Handler()
+    app = handler.app()
+
+    @app.before_request
+    def log_in():
+        if request.path == "/sms" and not handler.is_genuine():
+            return "", 302, {"Location": "/login"}
+        return None
+
+    app.add_url_rule("/login", view_func=lambda: "who are you?")
+
+    results = Handler().results(deliver=to_wsgi(app))
+
+    assert problems(results) == ["unsigned", "tampered", "other-account"]
+    assert {results[name].line for name in problems(results)} == {"302 to /login instead of 403"}
+    assert "Answer 403" in results["unsigned"].fix
+
+
+def test_a_redirect_to_a_refusal_is_a_refusal():
+    """Twilio follows it, and is refused there."""
+    handler = Handler()
+    app = handler.app()
+
+    @app.before_request
+    def move():
+        if request.path == "/sms" and not handler.is_genuine():
+            return "", 307, {"Location": "/other"}
+        return None
+
+    app.add_url_rule("/other", view_func=lambda: ("no", 403), methods=["POST"])
+
+    assert problems(Handler().results(deliver=to_wsgi(app))) == []
 
 
 def test_a_handler_that_crashes_without_a_signature_is_found_out():
@@ -327,6 +365,38 @@ def test_the_command_fails_where_a_check_does(smsquest_here):
     ]
     assert "a request without signature" in table.stdout
     assert table.stdout.count("problem") == 3
+
+
+@pytest.mark.parametrize("output", ["table", "lines"])
+def test_each_result_is_shown_as_it_comes(environment, tmp_path, output):
+    """Not at the end: a slow app answers a dozen times or more."""
+    handler = Handler()
+    asked, answer = threading.Event(), threading.Event()
+
+    def wait(body):
+        if body == "hello by another method":
+            asked.set()
+            answer.wait(20)
+        return Handler.reply(handler, body)
+
+    handler.reply = wait
+    with (
+        served(handler.app()) as url,
+        subprocess.Popen(
+            [*COMMAND, "check", url, "-o", output],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env=environment, cwd=tmp_path,
+        ) as process,
+    ):  # fmt: skip
+        first = process.stdout.readline()
+        assert asked.wait(20)
+        word = [process.stderr.readline() for _ in range(2)][-1]
+        answer.set()
+        rest, _ = process.communicate(timeout=30)
+
+    assert first.startswith("ok")
+    assert word == "waiting for the app: GET is taken like POST …\n"
+    assert len(rest.splitlines()) == len(CHECKS) - 1
 
 
 def test_what_could_not_be_tried_did_not_hold_either(smsquest_here):

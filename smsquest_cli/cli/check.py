@@ -27,8 +27,8 @@ def check(
     check does not hold.
     """
     from smsquest_cli import console, forwarding, signing
+    from smsquest_cli.check import CHECKS, failed
     from smsquest_cli.check import check as checked
-    from smsquest_cli.check import failed
     from smsquest_cli.views.check import show_results
 
     invocation: Invocation = ctx.obj
@@ -42,6 +42,7 @@ def check(
         shown,
         checked(url, token=settings.signing_token, account_sid=settings.account_sid),
         console.stream_output(output),
+        titles=[one.title for one in CHECKS],
     )
     if bad := failed(results):
         invocation.output = None  # the document has it all: no record after it

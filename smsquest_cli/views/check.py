@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import html
-import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from smsquest_cli import console
 from smsquest_cli.printable import printable
+from smsquest_cli.views.findings import show_finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,17 +16,23 @@ if TYPE_CHECKING:
     from smsquest_cli.check import Result
 
 
-def show_results(url: str, results: Iterable[Result], output: console.Output) -> list[Result]:
-    """Show *results* as they come, or together if *output* is one document; returns them."""
+def show_results(
+    url: str, results: Iterable[Result], output: console.Output, *, titles: Iterable[str]
+) -> list[Result]:
+    """Show *results* as they come, or together if *output* is one document; returns them.
+
+    *titles* are those of all the results that may come.
+    """
     if output is console.Output.LINES:
         return [_line(result) for result in results]
+    if output is console.Output.TABLE:
+        width = max(map(len, titles)) + 2
+        return [_row(result, width) for result in results]
     found = list(results)
     if output is console.Output.JSON:
         console.print_json({"url": url, "checks": [asdict(result) for result in found]})
-    elif output is console.Output.JUNIT:
-        console.write_line(_junit(url, found))
     else:
-        _table(found)
+        console.write_line(_junit(url, found))
     return found
 
 
@@ -37,22 +43,10 @@ def _line(result: Result) -> Result:
     return result
 
 
-def _table(results: list[Result]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False)
-    table.add_column("")
-    table.add_column("Check")
-    table.add_column("What came of it", overflow="fold")
-    styles = {"ok": "green", "problem": "bold red", "skipped": "dim"}
-    for result in results:
-        said = printable(result.line)
-        if result.state == "problem" and result.fix:
-            said += f"\n{_fix(result)}"
-        state = Text(result.state, style=styles[result.state])
-        table.add_row(state, Text(result.title), Text(said))
-    console.console_for(sys.stdout).print(table)
+def _row(result: Result, name_width: int) -> Result:
+    fix = _fix(result) if result.state == "problem" and result.fix else None
+    show_finding(result.state, result.title, result.line, fix, name_width=name_width)
+    return result
 
 
 def _junit(url: str, results: list[Result]) -> str:

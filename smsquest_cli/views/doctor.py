@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-import textwrap
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 from smsquest_cli import console
 from smsquest_cli.console import Output
-from smsquest_cli.printable import printable
+from smsquest_cli.views.findings import show_finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from smsquest_cli.doctor import Check
 
-STYLES: Final = {"ok": "green", "problem": "bold red", "skipped": "dim"}
-STATE_WIDTH: Final = 9
 ID_WIDTH: Final = 13
 
 
@@ -37,21 +33,7 @@ def show_checks(checks: Iterable[Check], output: Output) -> int:
 
 
 def _show(check: Check) -> None:
-    indent = " " * (STATE_WIDTH + ID_WIDTH)
-    source = f"  ({check.source})" if check.source else ""
-    said = [f"{check.state:<{STATE_WIDTH}}{check.id:<{ID_WIDTH}}{printable(check.line + source)}"]
-    if check.state == "problem" and check.fix:
-        said.append(f"{indent}fix: {printable(check.fix)}")
-    terminal = console.console_for(sys.stdout)
-    if not terminal.is_terminal:
-        for line in said:
-            console.write_line(line)
-        return
-    from rich.text import Text
-
-    for line in said:
-        for row in textwrap.wrap(line, terminal.width, subsequent_indent=indent):
-            text = Text(row)
-            if not row.startswith(" "):
-                text.stylize(STYLES[check.state], 0, STATE_WIDTH)
-            terminal.print(text, soft_wrap=True)
+    known = check.source is None or f"Source: {check.source}" in check.line
+    source = "" if known else f"  ({check.source})"
+    fix = f"fix: {check.fix}" if check.state == "problem" and check.fix else None
+    show_finding(check.state, check.id, check.line + source, fix, name_width=ID_WIDTH)
