@@ -177,6 +177,25 @@ def test_another_env_file_replaces_the_one_in_the_folder(load, tmp_path):
     assert settings.source_of("number") == f"{other} line 1"
 
 
+def test_a_broken_file_of_the_twilio_cli_is_said_to_who_asks_for_a_profile(load, tmp_path):
+    """Not that there are no profiles in it."""
+    (tmp_path / ".twilio-cli").mkdir()
+    (tmp_path / ".twilio-cli" / "config.json").write_text("{bad")
+
+    with pytest.raises(CredentialsError, match="cannot be read: no JSON"):
+        load(profile="work")
+
+
+def test_an_env_file_that_was_named_must_be_text(load, tmp_path):
+    """A picture holds no settings, and was not meant."""
+    (tmp_path / "x.env").write_bytes(b"\x89PNG\0\0")
+
+    with pytest.raises(UsageError, match="a text of lines") as caught:
+        load(env_file=Path("x.env"))
+
+    assert caught.value.id == "U6"
+
+
 def test_an_env_file_that_was_named_must_be_there(load):
     """A typing error in `--env-file` is said, not passed over."""
     with pytest.raises(UsageError, match="no such file") as caught:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from ports import closed_port
@@ -84,7 +85,7 @@ def test_all_is_well(twilio, doctor, agent):
     checks = doctor(NGROK_AUTHTOKEN="x", PYNGROK_NGROK_PATH=agent)
 
     assert set(states(checks).values()) == {"ok"}
-    assert checks["credentials"].line == "AC00…00 by auth token; 1 numbers"
+    assert checks["credentials"].line == "AC00…00 by auth token; 1 number"
     assert checks["credentials"].source == "environment"
     assert checks["signatures"].line == "checked with the auth token"
     assert checks["account"].line == 'full account "smsquest sandbox", active'
@@ -132,6 +133,18 @@ def test_refused_credentials(doctor):
     assert "(20003)" in checks["credentials"].line
     assert checks["credentials"].source == "environment"
     assert checks["number"].line == "the credentials do not work"
+
+
+def test_a_twilio_that_does_not_answer_says_nothing_about_the_credentials(doctor, twilio):
+    """W3 is a problem of its own; what needs an account is skipped for that reason."""
+    twilio.faults.add("GET", ".*", status=503, times=None)
+
+    checks = doctor()
+
+    assert (checks["twilio"].state, "[W3]" in checks["twilio"].line) == ("problem", True)
+    assert {
+        (checks[id_].state, checks[id_].line) for id_ in ("credentials", "number", "clock")
+    } == {("skipped", "Twilio does not answer")}
 
 
 def test_an_api_key(doctor, twilio):
@@ -521,6 +534,29 @@ def test_a_folder_without_the_right_to_write(doctor, tmp_path, monkeypatch):
     assert f"({tmp_path} cannot be written)" in check.line
 
 
+def test_a_disk_without_room_for_events(doctor, tmp_path, monkeypatch):
+    """L3, before the first message is lost for it."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=0))
+
+    check = doctor(SMSQUEST_STORE=str(tmp_path / "x.db"))["store"]
+
+    assert (check.state, check.line.endswith("[L3]")) == ("problem", True)
+
+
+def test_a_broken_file_of_the_twilio_cli(doctor, tmp_path):
+    """The other commands find no profile there; why that is, is said here."""
+    (tmp_path / ".twilio-cli").mkdir()
+    file = tmp_path / ".twilio-cli" / "config.json"
+    file.write_text('{"profiles": {"work": {}, "home": {}}}')
+    assert doctor()["profiles"].line == "home, work"
+    file.write_text("{bad")
+
+    check = doctor()["profiles"]
+
+    assert check.state == "problem"
+    assert check.line.startswith(f"{file} cannot be read (no JSON: ")
+
+
 def git(folder, *arguments):
     subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True)
 
@@ -573,6 +609,27 @@ def test_lines_off_a_terminal(capsys):
         "",
         "1 problem",
     ]
+
+
+def test_forced_colour_is_the_only_thing_that_a_pipe_gets_more(monkeypatch, capsys):
+    """FORCE_COLOR, for a pager: the state has its colour, and no line is wrapped."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
+    show_checks(CHECKS, Output.TABLE)
+
+    first, *_ = capsys.readouterr().out.splitlines()
+    assert first == "\x1b[32mok       \x1b[0mcredentials  AC00…00 by auth token  (.env line 2)"
+
+
+def test_a_source_that_the_line_names_is_not_named_twice(capsys):
+    """C2 says it itself."""
+    line = "refused. Source: environment. Compare [C2]"
+    show_checks([Check(id="x", state="ok", line=line, source="environment")], Output.TABLE)
+
+    assert capsys.readouterr().out.startswith(f"ok       x            {line}\n")
 
 
 def test_lines_on_a_terminal(monkeypatch):

@@ -79,6 +79,7 @@ class Profiles:
     path: Path
     profiles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     active: str | None = None
+    fault: str | None = None  # why the file cannot be read
     old: tuple[str, ...] = ()  # from before 2022: their secrets are in the system's keychain
 
     def source(self, name: str) -> Source:
@@ -102,6 +103,8 @@ class Profiles:
             return "made before 2022, its secret is not in the file: twilio profiles:create"
         if self.profiles:
             return f"there are: {', '.join(sorted(self.profiles))}"
+        if self.fault is not None:
+            return f"{self.path} cannot be read: {self.fault}"
         return f"{self.path} has none"
 
 
@@ -110,7 +113,10 @@ def read_env_file(path: Path, *, name: str, environment: Mapping[str, str]) -> S
 
     ``${NAME}`` in a value is replaced as python-dotenv does, from *environment* first.
     """
-    content = _decoded(path.read_bytes())
+    return _parsed(_decoded(path.read_bytes()), name=name, environment=environment)
+
+
+def _parsed(content: str, *, name: str, environment: Mapping[str, str]) -> Source:
     from io import StringIO
 
     from dotenv.parser import parse_stream
@@ -134,12 +140,16 @@ def read_env_file(path: Path, *, name: str, environment: Mapping[str, str]) -> S
 def named_env_file(path: Path, *, environment: Mapping[str, str]) -> Source:
     """The file that the user named; raises `UsageError` (U6) if it cannot be read."""
     try:
-        return read_env_file(path, name=str(path), environment=environment)
+        content = _decoded(path.read_bytes())  # once: it may be a pipe
     except OSError as err:
         reason = reason_of(err)
         raise UsageError(
             "U6", option="--env-file", value=path, expected=f"a file that can be read ({reason})"
         ) from err
+    if "\0" in content:
+        expected = "a text of lines such as TWILIO_PHONE_NUMBER=+12025550102"
+        raise UsageError("U6", option="--env-file", value=path, expected=expected)
+    return _parsed(content, name=str(path), environment=environment)
 
 
 def found_env_file(folder: Path, *, environment: Mapping[str, str]) -> Source:
@@ -158,10 +168,14 @@ def twilio_cli_profiles(environment: Mapping[str, str]) -> Profiles:
     path = Path(folder or (Path(home) if home else Path.home()) / ".twilio-cli") / "config.json"
     try:
         content = json.loads(path.read_text("utf-8-sig"))
-    except (OSError, ValueError):
+    except (FileNotFoundError, NotADirectoryError):
         return Profiles(path)
+    except OSError as err:
+        return Profiles(path, fault=(err.strerror or str(err)).lower())
+    except ValueError as err:
+        return Profiles(path, fault=f"no JSON: {err}")
     if not isinstance(content, dict):
-        return Profiles(path)
+        return Profiles(path, fault="no JSON object")
     profiles, projects = content.get("profiles"), content.get("projects")
     active = content.get("activeProject")
     return Profiles(
@@ -170,7 +184,7 @@ def twilio_cli_profiles(environment: Mapping[str, str]) -> Profiles:
         if isinstance(profiles, dict)
         else {},
         active if isinstance(active, str) else None,
-        tuple(str(one.get("id")) for one in projects if isinstance(one, dict))
+        old=tuple(str(one.get("id")) for one in projects if isinstance(one, dict))
         if isinstance(projects, list)
         else (),
     )

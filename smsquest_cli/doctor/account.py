@@ -12,7 +12,7 @@ from smsquest_cli.credentials import masked
 from smsquest_cli.diagnosis import Route, choose_number, route_of, titled
 from smsquest_cli.doctor.checks import Check, trouble
 from smsquest_cli.explanations import short
-from smsquest_cli.problems import CredentialsError, SmsquestError, line_of
+from smsquest_cli.problems import CredentialsError, SmsquestError, TwilioRefusedError, line_of
 from smsquest_cli.runs import running
 from smsquest_cli.twilio_api import RefusedRequestError, TwilioGateway
 from smsquest_cli.webhook_urls import described
@@ -29,6 +29,7 @@ TOLERANCE: Final = 120.0  # seconds; beyond it, certificates and dates of messag
 LOOKING_BACK: Final = timedelta(hours=24)
 CONNECT_SECONDS: Final = 3.0
 PROXIES: Final = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
+OUTAGE: Final = ("W2", "W3")  # Twilio is not reachable, or busy: the credentials may be good
 BEHIND: Final = ("number", "route", "webhook", "alerts", "clock")  # the checks that need an account
 
 
@@ -46,7 +47,7 @@ def account_checks(
         checks = _AccountChecks(settings, gateway, environment, now)
         yield from checks.credentials()
         if not checks.are_accepted:
-            yield from _skipped("the credentials do not work")
+            yield from _skipped(checks.reason)
             return
         yield checks.account()
         yield from checks.numbers()
@@ -78,6 +79,7 @@ class _AccountChecks:
         now: Callable[[], datetime],
     ) -> None:
         self.are_accepted = False
+        self.reason = "the credentials do not work"  # why the rest cannot be checked
         self._settings = settings
         self._gateway = gateway
         self._proxied = any(environment.get(name) for name in PROXIES)
@@ -88,12 +90,20 @@ class _AccountChecks:
         login = self._gateway.login
         try:
             count = len(self._gateway.numbers())
+        except TwilioRefusedError as err:
+            if err.id not in OUTAGE:
+                yield trouble("credentials", err, source=login.source)
+                return
+            self.reason = "Twilio does not answer"
+            yield trouble("twilio", err)
+            yield Check(id="credentials", state="skipped", line=self.reason, source=login.source)
+            return
         except SmsquestError as err:
             yield trouble("credentials", err, source=login.source)
             return
         self.are_accepted = True
         by = f"API key {masked(login.username)}" if login.by_key else "auth token"
-        line = f"{masked(login.account_sid)} by {by}; {count} numbers"
+        line = f"{masked(login.account_sid)} by {by}; {count} number{'s' * (count != 1)}"
         yield Check(id="credentials", state="ok", line=line, source=login.source)
         notes = {note.id: note for note in self._settings.notes(at=self._now())}
         if "C10" in notes:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING, Final
 
+from smsquest_cli.config import twilio_cli_profiles
 from smsquest_cli.doctor.checks import Check, trouble
 from smsquest_cli.eventlog import log_file
 from smsquest_cli.journal import Journal
@@ -42,6 +43,7 @@ def local_checks(
     yield _proxy(environment)
     yield _store(settings)
     yield _env_file(settings, cwd, environment)
+    yield _profiles(environment)
 
 
 def _runs(settings: Settings) -> Check:
@@ -147,6 +149,8 @@ def _store(settings: Settings) -> Check:
         reason = "it is a folder" if path.is_dir() else f"{place} cannot be written"
         return trouble("store", LocalError("L1", path=path, reason=reason), source=source)
     free = shutil.disk_usage(place).free // (1 << 20)
+    if not free:
+        return trouble("store", LocalError("L3", path=path), source=source)
     return Check(id="store", state="ok", line=f"{path} ({free} MB free)", source=source)
 
 
@@ -175,3 +179,17 @@ def _env_file(settings: Settings, cwd: Path, environment: Mapping[str, str]) -> 
             fix="git rm --cached .env, add it to .gitignore, and rotate what was committed.",
         )
     return Check(id="env-file", state="ok", line=".env is not tracked by git")
+
+
+def _profiles(environment: Mapping[str, str]) -> Check:
+    """Whether the file of the Twilio CLI can be read; the other commands pass over a broken one."""
+    found = twilio_cli_profiles(environment)
+    if found.fault is not None:
+        return Check(
+            id="profiles",
+            state="problem",
+            line=f"{found.path} cannot be read ({found.fault})",
+            fix="Correct the file, or remove it and run: twilio profiles:create",
+        )
+    names = ", ".join(sorted(found.profiles))
+    return Check(id="profiles", state="ok", line=names or "none of the Twilio CLI")
