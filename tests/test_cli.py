@@ -187,6 +187,7 @@ def test_every_option_says_what_it_takes(smsquest_here):
         (("check",), "Missing argument 'url'. See: smsquest check --help"),
         (("nosuch",), "No such command 'nosuch'. See: smsquest --help"),
         (("--debug",), "Missing command. See: smsquest --help"),
+        (("serve", "--reply"), "Option '--reply' requires an argument. See: smsquest serve --help"),
         (
             ("serve", "--port", "x"),
             (
@@ -340,7 +341,10 @@ def test_what_is_typed_in_the_wrong_way_or_place_is_told(smsquest_here, argument
     assert hint in done.stderr
 
 
-@pytest.mark.parametrize("option", [("--keep",), ("--via-service",), ("--backfill", "1h")])
+@pytest.mark.parametrize(
+    "option",
+    [("--keep",), ("--via-service",), ("--backfill", "1h"), ("--number", "+12025550102")],
+)
 @pytest.mark.parametrize("entrance", ["--sandbox", "--no-tunnel"])
 def test_what_is_about_a_number_is_for_those_who_have_one(smsquest_here, entrance, option):
     """U5: an option that could only be ignored is refused."""
@@ -348,6 +352,15 @@ def test_what_is_about_a_number_is_for_those_who_have_one(smsquest_here, entranc
 
     assert done.returncode == 2
     assert f"error[U5]: {entrance} and {option[0]} exclude each other" in done.stderr
+
+
+def test_a_domain_of_ngrok_is_for_those_who_use_it(smsquest_here):
+    """U5: another tunnel has its own."""
+    url = "https://tunnel.example"
+    done = smsquest_here("serve", "--public-url", url, "--domain", "x.ngrok.app")
+
+    assert done.returncode == 2
+    assert "error[U5]: --public-url and --domain exclude each other" in done.stderr
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere arguments are text")

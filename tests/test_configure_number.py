@@ -369,7 +369,9 @@ def test_a_dry_run_writes_nothing_and_says_what_would_be_asked(configure, twilio
 
     assert done.returncode == 0
     assert "would be changed" in done.stdout
-    assert "confirm[N8]" in done.stderr
+    assert "note[N8]" in done.stderr
+    assert "Confirm with --yes" in done.stderr
+    assert "?" not in done.stderr
     assert twilio.updates() == []
     assert not journal.folder.exists()
 
@@ -441,6 +443,8 @@ def test_a_number_without_sms_cannot_be_set(configure, twilio):
         (("--restore", "--url", NEW), "U5"),
         (("--method", "GET"), "U10"),
         (("--all",), "U10"),
+        (("--dry-run",), "U10"),
+        (("--via-service",), "U10"),
         (("--url", "not a url"), "U6"),
         (("--url", "http://example.com:99999/"), "U6"),
         (("--url", "here"), "U3"),

@@ -211,7 +211,7 @@ def test_a_time_out_is_an_exit_code(recorded, smsquest_here):
     """8, and how far it got."""
     recorded("sent")
 
-    done = smsquest_here("tail-status", "--until", "delivered", "--timeout", "0.1", "-o", "json")
+    done = smsquest_here("tail-status", "--until", "delivered", "--timeout", ".1", "-o", "json")
 
     assert done.returncode == 8
     assert [one["type"] for one in records(done)] == ["message", "problem"]

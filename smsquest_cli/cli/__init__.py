@@ -37,14 +37,15 @@ _UNREADABLE: Final[Any] = typer.BadParameter.__base__  # Typer has no name of it
 
 
 @contextmanager
-def _readable() -> Iterator[None]:
+def _readable(ctx: typer.Context) -> Iterator[None]:
     """Turn Typer's error about a command line that it cannot read into one of ours (U9)."""
     try:
         yield
     except _UNREADABLE as err:
         said = err.format_message().replace("Value error, ", "")  # without pydantic's prefix
         problem = said.partition(", unable to parse")[0].strip().rstrip(".")
-        command = err.ctx.command_path if err.ctx else "smsquest"
+        named = f"smsquest {ctx.invoked_subcommand or ''}".strip()  # for errors that name none
+        command = err.ctx.command_path if err.ctx else named
         problem += _about_secrets(problem)
         if name := _of_the_root(problem):
             problem += f"; it stands before the command: smsquest {name} …"
@@ -129,7 +130,7 @@ class Commands(TyperGroup):
         _take_over(self.get_params(ctx))
         if not args:
             return super().parse_args(ctx, args)  # which shows the help
-        with _readable():
+        with _readable(ctx):
             return super().parse_args(ctx, args)
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # noqa: ANN401
@@ -138,7 +139,7 @@ class Commands(TyperGroup):
         Ctrl-C is caught here because Typer would exit without giving the prompt its own line.
         """
         try:
-            with _readable():
+            with _readable(ctx):
                 return super().invoke(ctx)
         except KeyboardInterrupt as err:
             from smsquest_cli import console

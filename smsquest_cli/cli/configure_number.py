@@ -95,6 +95,8 @@ def configure_number(
     given = {"--url": url, "--method": method, "--fallback-url": fallback_url,
              "--fallback-method": fallback_method}  # fmt: skip
     _check(given, show=show, restore=restore, every=every)
+    needs("--via-service", via_service, "--url", url)
+    needs("--dry-run", dry_run, "--url or --restore", url or restore)
     task = Task(invocation, console.Output(output), number=number, dry_run=dry_run)
     if restore:
         task.restore(every=every)
@@ -202,7 +204,8 @@ class Task:
         made = change.is_needed and not self.dry_run
         show_change(change, self.output, made=made, dry=self.dry_run)
         if self.dry_run and change.concern is not None:
-            console.say(change.concern.question)
+            error = change.concern.error
+            console.say(console.problem_line(error.id, "note", error.line))
 
     def restore(self, *, every: bool) -> None:
         """Put back what the journal holds; exit 9 if that cannot be done."""
