@@ -341,10 +341,7 @@ def test_what_is_typed_in_the_wrong_way_or_place_is_told(smsquest_here, argument
     assert hint in done.stderr
 
 
-@pytest.mark.parametrize(
-    "option",
-    [("--keep",), ("--via-service",), ("--backfill", "1h"), ("--number", "+12025550102")],
-)
+@pytest.mark.parametrize("option", [("--keep",), ("--via-service",), ("--backfill", "1h")])
 @pytest.mark.parametrize("entrance", ["--sandbox", "--no-tunnel"])
 def test_what_is_about_a_number_is_for_those_who_have_one(smsquest_here, entrance, option):
     """U5: an option that could only be ignored is refused."""

@@ -222,8 +222,6 @@ def test_a_time_out_is_an_exit_code(recorded, smsquest_here):
     ("arguments", "words"),
     [
         (("--once", "--until", "final"), "--until"),
-        (("--timeout", "5"), "--timeout needs --follow or --until"),
-        (("--once", "--timeout", "5"), "--timeout needs --follow or --until"),
         ((SID, "--number", PHONE), "a SID and --number exclude each other"),
         (("--since", ""), "--since"),
         (("--since", "yesterday"), "yesterday"),

@@ -166,9 +166,7 @@ def serve(
     at_most_one(_ENTRANCES, (sandbox, no_tunnel, _typed(ctx, "domain")))
     at_most_one(("--sandbox", "--public-url"), (sandbox, public_url))
     at_most_one(("--public-url", "--domain"), (public_url, _typed(ctx, "domain")))
-    at_most_one(
-        ("--sandbox", "--no-tunnel", "--number"), (sandbox, no_tunnel, _typed(ctx, "number"))
-    )
+    at_most_one(("--sandbox", "--number"), (sandbox, _typed(ctx, "number")))
     for name, value in (("--via-service", via_service), ("--keep", keep), ("--backfill", backfill)):
         at_most_one(("--sandbox", "--no-tunnel", name), (sandbox, no_tunnel, value))  # of a number
     at_most_one(_ANSWERS, (reply is not None, twiml, no_reply, forward_to))

@@ -12,7 +12,7 @@ import typer
 
 from smsquest_cli.cli.invocation import Invocation
 from smsquest_cli.cli.options import TableLinesJson
-from smsquest_cli.cli.parsing import at_most_one, needs, parse_ago, parse_duration
+from smsquest_cli.cli.parsing import at_most_one, parse_ago, parse_duration
 from smsquest_cli.cli.target import Target, resolve_sids
 from smsquest_cli.phone_numbers import normalised
 from smsquest_cli.problems import CredentialsError, UsageError
@@ -105,7 +105,6 @@ def tail_status(
         interval=_interval(interval),
     )
     limit = parse_duration(timeout, "--timeout").total_seconds() if timeout is not None else None
-    needs("--timeout", timeout is not None, "--follow or --until", not choice.once)
     with _watching(invocation, choice, shown_as, wide=wide) as watch:
         if choice.once:
             watch.once()
