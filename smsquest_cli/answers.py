@@ -17,6 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from smsquest_cli import frameworks, twiml
 from smsquest_cli.forms import form_pairs
+from smsquest_cli.limits import ANSWER_SECONDS, FOLLOWED
 from smsquest_cli.twiml import Finding, TwimlDocument
 from smsquest_cli.wire import origin_of
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from smsquest_cli.wire import Answer, Request
 
 SLOW_MS: Final = 10_000
-TIMEOUT_MS: Final = 15_000
+TIMEOUT_MS: Final = 1000 * ANSWER_SECONDS
 
 _LOOKED_AT: Final = 20_000  # bytes of a body; a debugger's page can be long
 _EXCERPT: Final = 80
@@ -174,7 +175,7 @@ def _words_of_json(text: str) -> Iterator[str]:
 
 def _redirected(request: Request, answer: Answer, path: str) -> Finding:
     location = answer.header("Location")
-    if not location or answer.status not in twiml.FOLLOWED:
+    if not location or answer.status not in FOLLOWED:
         consequence, code = "Twilio does not follow it (11216)", 11216
     elif answer.status == HTTPStatus.TEMPORARY_REDIRECT or request.method == "GET":
         consequence, code = "Twilio would call it there", None

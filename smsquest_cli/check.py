@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote_plus
 
 from smsquest_cli import console, signing, wire
-from smsquest_cli.answers import excerpt
+from smsquest_cli.answers import SLOW_MS, excerpt
 from smsquest_cli.credentials import SANDBOX_TOKEN
+from smsquest_cli.limits import ANSWER_SECONDS
 from smsquest_cli.patience import unless_quick
 from smsquest_cli.presence import address_of
 from smsquest_cli.problems import catalogue
@@ -30,8 +31,6 @@ ODD_TEXT: Final = "Tom & Jerry <3 1+1=2 100%\nsecond line, \N{GRINNING FACE} \u0
 PICTURE: Final = "https://demo.twilio.com/owl.png"
 STRANGER: Final = ("AC" + "f" * 32, "f" * 32)
 REFUSALS: Final = (400, 401, 403)
-SLOW_MS: Final = 10_000
-LATE_MS: Final = 15_000
 
 _MISSING: Final = (404, 405)  # nothing takes this method there
 
@@ -119,11 +118,11 @@ class Bench:
 
     def settle(self, exchange: Exchange) -> None:
         """Have the replies of *exchange* delivered, and their statuses called back."""
-        self._sandbox.carrier.settle(LATE_MS / 1000, exchange.replies)
+        self._sandbox.carrier.settle(ANSWER_SECONDS, exchange.replies)
 
     def again(self, request: Request) -> Answer:
         """The answer to *request*, sent once more; raises `wire.ExchangeError`."""
-        return self._carry(request, connect_timeout=5.0, timeout=LATE_MS / 1000)
+        return self._carry(request, connect_timeout=5.0, timeout=ANSWER_SECONDS)
 
     def close(self) -> None:
         """Stop all that is under way."""

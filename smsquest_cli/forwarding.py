@@ -18,6 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 from smsquest_cli import answers, signing, twiml
 from smsquest_cli.connections import Connections
 from smsquest_cli.events import Problem, Reply
+from smsquest_cli.limits import ANSWER_SECONDS
 from smsquest_cli.presence import ABSENT, Presence, address_of, airplay_answers, listens
 from smsquest_cli.problems import UsageError
 from smsquest_cli.webhook_urls import PATHS, SMS, shown, web_parts
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from smsquest_cli.wire import Answer, Headers
 
 WAIT_SECONDS: Final = 9.8  # for an app that restarts; less than the 10 s from which on A7 warns
-ANSWER_SECONDS: Final = 15.0
 CONNECT_SECONDS: Final = 5.0
 RETRY_SECONDS: Final = 0.1
 RELATIVE: Final = "R8"  # a relative action

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from smsquest_cli.limits import MOST_MEDIA
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -24,7 +26,6 @@ _OPT_OUT_KEYWORDS: Final[Mapping[str, str]] = {
 IDEMPOTENCY: Final = "I-Twilio-Idempotency-Token"  # the same in every try of one webhook
 
 MAX_DIGITS: Final = 9  # no number among Twilio's fields is longer
-MAX_MEDIA: Final = 10  # Twilio sends at most ten; more is somebody else's request
 
 
 def opt_out_of(body: str) -> str | None:
@@ -69,7 +70,7 @@ class Message:
         """
         sid, account, from_, to = _required(form, "MessageSid", "AccountSid", "From", "To")
         body = form.get("Body", "")
-        count = min(_number(form.get("NumMedia")) or 0, MAX_MEDIA)
+        count = min(_number(form.get("NumMedia")) or 0, MOST_MEDIA)
         return cls(
             sid=sid,
             account_sid=account,

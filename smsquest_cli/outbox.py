@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from smsquest_cli.diagnosis import choose_number
 from smsquest_cli.events import MessageState, Problem, Step
+from smsquest_cli.limits import LONGEST_CALLBACK
 from smsquest_cli.phone_numbers import normalised
 from smsquest_cli.problems import UsageError
 from smsquest_cli.segments import cost, segment
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from smsquest_cli.twilio_api import TwilioGateway
 
 NO_CALLBACK: Final = "none"
-LONGEST_URL: Final = 4000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,4 +112,4 @@ def _unusable(url: str) -> str | None:
         return "relative, or no http(s) URL"
     if "_" in (parts.hostname or ""):
         return "underscore in host"
-    return "too long" if len(url) > LONGEST_URL else None
+    return "too long" if len(url) > LONGEST_CALLBACK else None

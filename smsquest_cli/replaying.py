@@ -11,13 +11,13 @@ from uuid import uuid4
 from smsquest_cli import events, twiml, wire
 from smsquest_cli.answers import causes, message_sid, read_answer
 from smsquest_cli.forwarding import (
-    ANSWER_SECONDS,
     CONNECT_SECONDS,
     app_address,
     callback_address,
     forwarded,
     status_address,
 )
+from smsquest_cli.limits import ANSWER_SECONDS
 from smsquest_cli.messages import IDEMPOTENCY
 from smsquest_cli.problems import UsageError
 from smsquest_cli.sandbox import Exchange

@@ -15,13 +15,13 @@ from urllib.parse import urljoin
 
 from smsquest_cli import markup
 from smsquest_cli.events import OutgoingMessage
+from smsquest_cli.limits import MOST_REPLIES
 from smsquest_cli.messages import Message
 from smsquest_cli.problems import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MAX_MESSAGES: Final = 10  # Twilio sends no more in answer to one
 CALLBACKS: Final = frozenset({"action", "statusCallback"})
 DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>'
 
@@ -207,7 +207,7 @@ class _Document:
         ]
         messages = [template.filled(fields, status_url) for template in self._messages]
         sent = [message for message in messages if message.body.strip() or message.media]
-        return TwimlAnswer("".join(written).encode(), tuple(sent[:MAX_MESSAGES]))
+        return TwimlAnswer("".join(written).encode(), tuple(sent[:MOST_REPLIES]))
 
     def _write(self, element: markup.Element) -> None:
         self._pieces.append(f"<{element.name}")

@@ -12,18 +12,14 @@ from urllib.parse import urljoin, urlsplit
 
 from smsquest_cli import markup
 from smsquest_cli.events import OutgoingMessage, Problem
+from smsquest_cli.limits import FOLLOWED, LARGEST_TWIML, LONGEST_TEXT, MOST_MEDIA, MOST_REPLIES
 from smsquest_cli.problems import catalogue, line_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
-MAX_MESSAGES: Final = 10
-MAX_MEDIA: Final = 10
-MAX_BODY: Final = 1600
-MAX_BYTES: Final = 65_536
 CURE: Final = "Answer with Content-Type: text/xml"  # R1; `answers` knows better
-FOLLOWED: Final = frozenset({301, 302, 303, 307})  # the redirects that Twilio follows
 
 _XML_TYPES: Final = frozenset({"text/xml", "application/xml"})
 _NOUNS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -160,7 +156,7 @@ class _GivesUpError(Exception):
 
 
 def _read_body(content_type: str, body: bytes, url: str | None) -> TwimlDocument:
-    if len(body) > MAX_BYTES:
+    if len(body) > LARGEST_TWIML:
         raise _GivesUpError("R10", 11750, size=len(body))
     kind, charset = _media_type(content_type)
     if kind == "text/plain":
@@ -208,9 +204,9 @@ class _Reading:
                 messages.extend(self._message(verb))
         if unreachable:
             self._find("R14", count=unreachable)
-        if count > MAX_MESSAGES:
+        if count > MOST_REPLIES:
             self._find("R5", 14109, count=count)
-        return TwimlDocument(tuple(messages[:MAX_MESSAGES]), redirect, tuple(self.findings))
+        return TwimlDocument(tuple(messages[:MOST_REPLIES]), redirect, tuple(self.findings))
 
     def _message(self, verb: markup.Element) -> Iterator[TwimlMessage]:
         self._check(verb)
@@ -232,9 +228,9 @@ class _Reading:
             action=self._address(verb, "action"),
             status_callback=self._address(verb, "statusCallback"),
             method=self._method(verb),
-            media=media[:MAX_MEDIA],
+            media=media[:MOST_MEDIA],
         )
-        if len(media) > MAX_MEDIA:
+        if len(media) > MOST_MEDIA:
             self._find("R13", 21623, count=len(media))
         self.findings.extend(_length(body))
         if body.strip() or media:
@@ -309,7 +305,7 @@ class _Reading:
 def _length(text: str) -> tuple[Finding, ...]:
     """The finding for a text that is longer than Twilio sends, if it is."""
     length = len(text)
-    return (Finding("R17", {"length": length}, 21617),) if length > MAX_BODY else ()
+    return (Finding("R17", {"length": length}, 21617),) if length > LONGEST_TEXT else ()
 
 
 def _hint(name: str, allowed: Sequence[str], form: str) -> str:

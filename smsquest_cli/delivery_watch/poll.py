@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 LIST_LIMIT: Final = 200
 PATIENCE: Final = 3  # intervals that a callback may take before Twilio is asked
-NOT_FOUND: Final = 20404
 _SID: Final = re.compile(r"(?:SM|MM)[0-9a-fA-F]{32}")
 BEGINNINGS: Final = ("accepted", "scheduled", "queued")
 OUTAGE: Final = ("W2", "W3")  # Twilio is not reachable, or busy: ask again later
@@ -126,7 +125,7 @@ class DeliveryPoll:
 
     def _ask(self, question: str) -> Sequence[SentMessage]:
         if question != LISTING:
-            message = message_or_none(self._twilio, question)
+            message = self._twilio.message(question)
             return [] if message is None else [message]
         lately = partial(self._twilio.messages, since=self._selection.since, limit=LIST_LIMIT)
         number = self._selection.number
@@ -151,21 +150,9 @@ class KnownMessages:
         if found or self._twilio is None:
             return found
         if _SID.fullmatch(prefix):
-            return [prefix] if message_or_none(self._twilio, prefix) else []
+            return [prefix] if self._twilio.message(prefix) else []
         lately = self._twilio.messages(since=self._since, limit=LIST_LIMIT)
         return [message.sid for message in lately if message.sid.startswith(prefix)]
-
-
-def message_or_none(twilio: TwilioGateway, sid: str) -> SentMessage | None:
-    """The message *sid*, or None if the account has no such message."""
-    from smsquest_cli.twilio_api import RefusedRequestError
-
-    try:
-        return twilio.message(sid)
-    except RefusedRequestError as err:
-        if err.code == NOT_FOUND:
-            return None
-        raise
 
 
 def state_of(

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-NOT_FOUND: Final = 20404
 FALLBACK_WITHOUT_URL: Final = 21406
 PATIENCE: Final = 10.0  # seconds for which putting back is tried
 TRANSIENT: Final = ("W2", "W3", "N16")  # problems that may be gone in a moment
@@ -133,7 +132,7 @@ class Pointing:
                 self._locked_out = True
                 return True
             except SmsquestError as err:
-                if isinstance(err, RefusedRequestError) and err.code == NOT_FOUND:
+                if isinstance(err, RefusedRequestError) and err.is_missing:
                     self._news.gone(self._held)
                     self._leave("gone")
                     self._news.tell()
@@ -211,7 +210,7 @@ class Pointing:
             try:
                 current = self._resource.read()
             except RefusedRequestError as err:
-                if err.code != NOT_FOUND:
+                if not err.is_missing:
                     raise
                 self._news.gone(entry)
                 return "gone"

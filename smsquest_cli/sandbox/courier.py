@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urljoin, urlsplit
 
 from smsquest_cli import signing
 from smsquest_cli.forms import FORM_TYPE
+from smsquest_cli.limits import FOLLOWED
 from smsquest_cli.messages import IDEMPOTENCY
 from smsquest_cli.sandbox.cookies import Cookies
 from smsquest_cli.webhook_urls import web_parts
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from smsquest_cli.wire import WsgiApp
 
 MAX_REDIRECTS: Final = 10
-REDIRECTS: Final = (301, 302, 303, 307)
 PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 
 # Why there was no answer, in Twilio's error codes.
@@ -314,9 +314,9 @@ def _redirected(hop: Hop, hops: list[Hop]) -> str:
     """Where the answer of *hop*, the last of *hops*, redirects to; raises `_BadRedirectError`."""
     assert hop.answer is not None
     location = hop.answer.header("Location")
-    if hop.answer.status not in REDIRECTS or not location:
+    if hop.answer.status not in FOLLOWED or not location:
         raise _BadRedirectError(11216, f"invalid redirect ({hop.answer.status})")
-    redirects = sum(1 for past in hops if past.answer and past.answer.status in REDIRECTS)
+    redirects = sum(1 for past in hops if past.answer and past.answer.status in FOLLOWED)
     if redirects > MAX_REDIRECTS:
         raise _BadRedirectError(11215, f"more than {MAX_REDIRECTS} redirects")
     try:

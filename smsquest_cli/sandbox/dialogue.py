@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from smsquest_cli.explanations import short
+from smsquest_cli.limits import LONGEST_TEXT, MOST_REPLIES
 from smsquest_cli.sandbox.account import (
     e164,
     is_phone_number,
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from smsquest_cli.twiml import TwimlDocument, TwimlMessage
 
 MAX_DOCUMENTS: Final = 50
-MAX_REPLIES: Final = 10
-MAX_BODY: Final = 1600
 TRIAL_PREFIX: Final = "Sent from your Twilio trial account - "
 
 
@@ -114,9 +113,9 @@ class Dialogue:
     def _reply(self, verb: TwimlMessage, fetch: Fetch) -> None:
         """Make the reply that one ``<Message>`` asks for, unless Twilio would not send it."""
         self._texts += 1
-        if self._texts > MAX_REPLIES:
-            if self._texts == MAX_REPLIES + 1:
-                self._warn(14109, f"more than {MAX_REPLIES} replies to one message", fetch)
+        if self._texts > MOST_REPLIES:
+            if self._texts == MOST_REPLIES + 1:
+                self._warn(14109, f"more than {MOST_REPLIES} replies to one message", fetch)
             return
         account, inbound = self._account, self._message
         sender = verb.from_ or inbound.to
@@ -169,7 +168,7 @@ class Dialogue:
             trial = account.kind == "trial" and reply.to not in account.verified
         if trial and reply.to != self._message.from_:
             return 14111
-        if len(reply.body) > MAX_BODY:
+        if len(reply.body) > LONGEST_TEXT:
             return 21617
         if account.number(reply.to) and self._guard.count(sender, reply.to) > LOOP_REPLIES:
             first, second = between(sender, reply.to)

@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from smsquest_cli.limits import LONGEST_CALLBACK, LONGEST_TEXT, MOST_MEDIA
 from smsquest_cli.sandbox.account import e164, is_sender_name, without_channel
 from smsquest_cli.sandbox.courier import called_url
-from smsquest_cli.sandbox.dialogue import MAX_BODY, TRIAL_PREFIX
+from smsquest_cli.sandbox.dialogue import TRIAL_PREFIX
 from smsquest_cli.sandbox.media import attachments
 from smsquest_cli.sandbox.refusals import Refusal
 from smsquest_cli.sandbox.resources import SandboxMessage, Webhook
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from smsquest_cli.sandbox.account import Account
     from smsquest_cli.sandbox.resources import PhoneNumber, Service
 
-MAX_MEDIA: Final = 10
-MAX_CALLBACK: Final = 4000
 SOONEST: Final = timedelta(minutes=15)
 LATEST: Final = timedelta(days=35)
 MAX_VALIDITY: Final = 36000
@@ -136,9 +135,9 @@ def _content(form: Mapping[str, str], media: Sequence[str]) -> str:
     body = form.get("Body", "")
     if not body and not media and not form.get("ContentSid"):
         raise Refusal(21602)
-    if len(body) > MAX_BODY:
+    if len(body) > LONGEST_TEXT:
         raise Refusal(21617)
-    if len(media) > MAX_MEDIA:
+    if len(media) > MOST_MEDIA:
         raise Refusal(21623)
     for url in media:
         if not _is_url(url):
@@ -152,7 +151,7 @@ def _content(form: Mapping[str, str], media: Sequence[str]) -> str:
 def _callback(account: Account, form: Mapping[str, str], service: Service | None) -> Webhook | None:
     """Who is told about the message's statuses: its own callback, its app's, or its service's."""
     if url := form.get("StatusCallback"):
-        if not _is_url(url) or "_" in (urlsplit(url).hostname or "") or len(url) > MAX_CALLBACK:
+        if not _is_url(url) or "_" in (urlsplit(url).hostname or "") or len(url) > LONGEST_CALLBACK:
             raise Refusal(21609, url=url)
         return Webhook(url)
     application = account.applications.get(form.get("ApplicationSid", ""))

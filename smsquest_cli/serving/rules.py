@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from smsquest_cli import replies
 from smsquest_cli.events import Problem
+from smsquest_cli.limits import LARGEST_TWIML
 from smsquest_cli.messages import Message
 from smsquest_cli.problems import UsageError, reason_of
 from smsquest_cli.webhooks import RuleAnswerer
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DEFAULT_REPLY: Final = "You said: {Body}"
-LARGEST_DOCUMENT: Final = 64 * 1024  # Twilio reads no more
 
 # Nothing is odd about a rule that fits this message.
 _USUAL: Final = {
@@ -80,6 +80,6 @@ def _read(path: Path) -> str:
         raise UsageError(
             "U6", option="--twiml", value=str(path), expected=f"a TwiML file ({why})"
         ) from err
-    if len(text.encode()) > LARGEST_DOCUMENT:
+    if len(text.encode()) > LARGEST_TWIML:
         raise UsageError("U6", option="--twiml", value=str(path), expected="64 kB or less")
     return text

@@ -160,10 +160,10 @@ class TwilioGateway:
 
     # Messages and errors
 
-    def message(self, sid: str) -> SentMessage:
-        """The message *sid* as it is now."""
+    def message(self, sid: str) -> SentMessage | None:
+        """The message *sid* as it is now, or None if the account has no such message."""
         with self._asking("read the message", "Messages: read"):
-            return SentMessage.of(self._client.messages(sid).fetch())
+            return _unless_missing(lambda: SentMessage.of(self._client.messages(sid).fetch()))
 
     def messages(
         self,

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from smsquest_cli.credentials import masked
+from smsquest_cli.limits import LONGEST_CALLBACK
 from smsquest_cli.problems import CredentialsError, NumberError, SmsquestError, TwilioRefusedError
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ BAD_CALLBACK: Final = 21609
 OPTED_OUT: Final = 21610
 NO_PERMISSION: Final = 70051
 UNAUTHORIZED: Final = 401
-LONGEST_CALLBACK: Final = 4000
 
 
 class RefusedRequestError(TwilioRefusedError):
@@ -31,6 +31,11 @@ class RefusedRequestError(TwilioRefusedError):
     def __init__(self, *, action: str, status: int, code: int, message: str) -> None:
         super().__init__("W1", action=action, status=status, code=code, message=message)
         self.code = code
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether there is no such resource, or none any more."""
+        return self.code == NOT_FOUND
 
 
 def problem_of(  # noqa: PLR0911 - one for each code
