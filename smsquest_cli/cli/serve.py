@@ -113,7 +113,9 @@ def serve(
     output: TableLinesJson = None,
     until: Annotated[
         int | None,
-        typer.Option("--until", metavar="N", min=1, help="Stop when this many inbound messages are answered."),
+        typer.Option(
+            "--until", metavar="N", min=1, help="Stop when this many inbound messages are answered."
+        ),
     ] = None,
     timeout: Annotated[
         str | None,
