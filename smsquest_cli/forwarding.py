@@ -21,7 +21,7 @@ from smsquest_cli.events import Problem, Reply
 from smsquest_cli.limits import ANSWER_SECONDS
 from smsquest_cli.presence import ABSENT, Presence, address_of, airplay_answers, listens
 from smsquest_cli.problems import UsageError
-from smsquest_cli.webhook_urls import PATHS, SMS, shown, web_parts
+from smsquest_cli.webhook_urls import PATHS, SMS, in_ascii, shown, web_parts
 from smsquest_cli.webhooks import Answered
 from smsquest_cli.wire import ExchangeError, Request, is_here
 
@@ -331,7 +331,8 @@ def app_address(url: str, option: str, *, login: bool = False) -> str:
 
     It may hold a user and password only if *login*: forwarding sends no login of its own.
     """
-    expected = f"http://{url}" if _BARE.fullmatch(url) else "http://127.0.0.1:5000/sms"
+    expected = f"http://{url}" if _BARE.fullmatch(url) else "http://127.0.0.1:8000/sms"
+    expected = shown(in_ascii(url) or expected)
     parts = web_parts(url)
     if parts and "@" in parts.netloc and not login:
         parts, expected = None, f"{expected}, without user and password"

@@ -12,7 +12,7 @@ from smsquest_cli.phone_numbers import normalised
 from smsquest_cli.problems import UsageError
 from smsquest_cli.segments import cost, segment
 from smsquest_cli.statuses import FINAL
-from smsquest_cli.webhook_urls import web_parts
+from smsquest_cli.webhook_urls import shown, web_parts
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -60,7 +60,7 @@ def callback_for(given: str | None, run: Run | None, settings: Settings) -> str 
         return None
     if given is not None:
         if reason := _unusable(given):
-            raise UsageError("N10", url=given, reason=reason)
+            raise UsageError("N10", url=shown(given), reason=reason)
         return given
     if run is None or (run.ready.mode == "local" and not settings.twilio_is_local):
         return None

@@ -7,7 +7,7 @@ import re
 import socket
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from smsquest_cli.problems import UsageError
 
@@ -45,6 +45,8 @@ TUNNELS: Final = (
 )
 _LOCAL: Final = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 _SHORT: Final = re.compile(r"(?:0[xX][0-9a-fA-F]+|[0-9]+)(?:\.(?:0[xX][0-9a-fA-F]+|[0-9]+)){0,3}")
+_LOGIN: Final = re.compile(r"\A([^/?#]*//)[^/?#]*@")
+_PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 NOTHING: Final = "no webhook"
 DEMO: Final = "Twilio's demo reply"
 
@@ -121,17 +123,32 @@ def webhook(text: str, *, option: str, allow_local: bool = False) -> str:
     url = text.strip()
     parts = web_parts(url)
     if parts is None or not url.isascii():
-        raise UsageError("U6", option=option, value=shown(url), expected="https://example.com/sms")
+        expected = shown(in_ascii(url) or "https://example.com/sms")
+        raise UsageError("U6", option=option, value=shown(url), expected=expected)
     if not allow_local and is_local(parts.hostname or ""):
         raise UsageError("N9", url=shown(url))
     return url
 
 
 def shown(url: str) -> str:
-    """*url* as screens show it: without the user and password that may be in it."""
-    parts = _split(url)
-    _, at, host = parts.netloc.rpartition("@")
-    return parts._replace(netloc=f"***@{host}").geturl() if at else url
+    """*url* as screens show it: without the user and password that may be in it.
+
+    It need not be one that can be called: what is mistyped holds a password all the same.
+    """
+    return _LOGIN.sub(r"\1***@", url)
+
+
+def in_ascii(url: str) -> str | None:
+    """*url* as it is written in ASCII, or None where that is not all that keeps it from use."""
+    parts = web_parts(url)
+    if parts is None or url.isascii():
+        return None
+    login, at, host = parts.netloc.rpartition("@")
+    try:
+        netloc = login + at + host.encode("idna").decode()
+    except UnicodeError:  # a name that no name server can have
+        return None
+    return quote(parts._replace(netloc=netloc).geturl(), safe=_PRINTABLE)
 
 
 def described(url: str, method: str | None = None) -> str:

@@ -137,7 +137,7 @@ def test_callbacks_go_to_this_computer_only_where_twilio_is_on_it(settings):
         "/status",
         "status",
         "ftp://x.example/",
-        "https://a_b.example/",
+        "https://ada:lovelace@a_b.example/",
         "http://[x",
         "https://x.example:99999/",
         "https://x.example/a b",
@@ -145,11 +145,12 @@ def test_callbacks_go_to_this_computer_only_where_twilio_is_on_it(settings):
     ],
 )
 def test_a_status_callback_that_twilio_cannot_use_is_refused_at_once(settings, url):
-    """N10, before anything is sent."""
+    """N10, before anything is sent, and without the password that may be in it."""
     with pytest.raises(UsageError) as caught:
         outbox.callback_for(url, None, settings)
 
     assert caught.value.id == "N10"
+    assert "lovelace" not in caught.value.line
 
 
 def test_the_sender_is_the_one_given_or_set_or_the_only_one(settings, twilio):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smsquest_cli.webhook_urls import described, owner_of, shown, web_parts
+from smsquest_cli.webhook_urls import described, in_ascii, owner_of, shown, web_parts
 
 FLOW = "https://webhooks.twilio.com/v1/Accounts/AC1/Flows/FW1"
 
@@ -66,11 +66,30 @@ def test_only_nothing_and_the_demo_are_free():
         ("https://joe:hush@x.example:8443/sms?a=b", "https://***@x.example:8443/sms?a=b"),
         ("https://hush@x.example/", "https://***@x.example/"),
         ("https://[bad", "https://[bad"),
+        ("https://joe:hush@[bad", "https://***@[bad"),
+        ("htp://joe:hu@sh@x.example/a@b", "htp://***@x.example/a@b"),
     ],
 )
 def test_a_password_in_a_url_is_not_shown(url, line):
     """Twilio allows user and password in a webhook; screens show neither."""
     assert shown(url) == line
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        (
+            "http://m\u00fcnchen.example:81/\u00fc%20?a=%26",
+            "http://xn--mnchen-3ya.example:81/%C3%BC%20?a=%26",
+        ),
+        ("https://x.example/sms", None),
+        ("m\u00fcnchen.example", None),
+        ("http://\u00fc..example/", None),
+    ],
+)
+def test_a_url_is_offered_in_ascii_if_that_is_all_it_lacks(url, expected):
+    """Whoever typed an umlaut sees what Twilio would take."""
+    assert in_ascii(url) == expected
 
 
 def test_a_webhook_in_words():

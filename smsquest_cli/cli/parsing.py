@@ -35,11 +35,12 @@ def parse_ago(text: str, option: str) -> datetime:
 
 def parse_addresses(texts: Sequence[str], option: str) -> tuple[str, ...]:
     """*texts*, each of them an http(s) address; raises `UsageError` (U6) for one that is not."""
-    from smsquest_cli.webhook_urls import web_parts
+    from smsquest_cli.webhook_urls import shown, web_parts
 
     for text in texts:
         if web_parts(text) is None:
-            raise UsageError("U6", option=option, value=text, expected="an http or https address")
+            expected = "an http or https address"
+            raise UsageError("U6", option=option, value=shown(text), expected=expected)
     return tuple(texts)
 
 

@@ -18,7 +18,7 @@ from smsquest_cli.forms import FORM_TYPE
 from smsquest_cli.limits import FOLLOWED
 from smsquest_cli.messages import IDEMPOTENCY
 from smsquest_cli.sandbox.cookies import Cookies
-from smsquest_cli.webhook_urls import web_parts
+from smsquest_cli.webhook_urls import shown, web_parts
 from smsquest_cli.wire import Answer, ExchangeError, Request, call_wsgi, is_here
 
 if TYPE_CHECKING:
@@ -282,7 +282,7 @@ def called_url(configured: str) -> str:
     """The URL that is really called for a *configured* one; raises `ValueError` if none can be."""
     parts = web_parts(configured)
     if parts is None or not parts.netloc.isascii():
-        raise ValueError(f"not an absolute http(s) URL: {configured}")
+        raise ValueError(f"not an absolute http(s) URL: {shown(configured)}")
     return quote(signing.signable_url(configured), safe=PRINTABLE)
 
 
