@@ -213,6 +213,17 @@ def test_programs_get_a_record_of_that_too(smsquest_here, option):
     assert json.loads(done.stdout)["id"] == "U9"
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [("simulate", "please -o json now", "--bogus"), ("simulate", "--bogus", "--", "-o", "json")],
+)
+def test_a_text_asks_for_no_json(smsquest_here, arguments):
+    """What is said in a message is not an option."""
+    done = smsquest_here(*arguments)
+
+    assert (done.returncode, done.stdout) == (2, "")
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 @pytest.mark.parametrize(
     "arguments",

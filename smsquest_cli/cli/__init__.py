@@ -6,6 +6,7 @@ Each command has a file of its own, which is imported when the command is called
 
 from __future__ import annotations
 
+import itertools
 import re
 import signal
 import sys
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 INTERRUPTED: Final = 130
-_JSON: Final = re.compile(r"(?:^| )(?:-o ?|--output[ =])json(?: |$)")
 TERMINATED: Final = 143
 TEXTING: Final = ("simulate", "send")
 SECRET_OPTION: Final = re.compile(r"No such option: --\S*(?:token|secret)\b", re.IGNORECASE)
@@ -246,7 +246,7 @@ def run(arguments: Sequence[str]) -> int:
 
     console.use_utf8()
     invocation = Invocation()
-    if _JSON.search(" ".join(arguments)):  # even if the command line cannot be read
+    if _asks_for_json(arguments):  # even if the command line cannot be read
         invocation.output = console.Output.JSON
     try:
         with _unwound_by_sigterm(), bugs_of_threads(invocation):
@@ -260,6 +260,16 @@ def run(arguments: Sequence[str]) -> int:
         except (LocalError, console.ReaderGoneError) as worse:  # writing the error failed in turn
             return _ended_by(worse, invocation)
     return 0
+
+
+def _asks_for_json(arguments: Sequence[str]) -> bool:
+    """Whether the options among *arguments* ask for JSON, whatever a text among them says."""
+    options = [*itertools.takewhile(lambda argument: argument != "--", arguments)]
+    pairs = itertools.pairwise([*options, ""])
+    return any(
+        first in ("-ojson", "--output=json") or (first in ("-o", "--output") and second == "json")
+        for first, second in pairs
+    )
 
 
 def _refuse_undecoded(arguments: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -20,8 +21,7 @@ SCENARIOS: Final = (
     "duplicate",  # every callback arrives twice
     "lost",  # delivered, but the last callback never arrives
 )
-_MIN_CODE: Final = 10000
-_MAX_CODE: Final = 99999
+_CODE: Final = re.compile("[1-9][0-9]{4}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Scenario:
         name, colon, code = text.strip().lower().partition(":")
         default = DEFAULT_CODES.get(name)
         good = name in SCENARIOS and (
-            not colon or (default and code.isdecimal() and _MIN_CODE <= int(code) <= _MAX_CODE)
+            not colon or (default is not None and _CODE.fullmatch(code) is not None)
         )
         if not good:
             raise UsageError("U6", option="--scenario", value=text, expected=expected())
