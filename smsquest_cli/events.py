@@ -188,7 +188,7 @@ class Problem:
     @classmethod
     def told_by(cls, error: SmsquestError, *, at: datetime, severity: str = "warning") -> Problem:
         """*error* as a record; one that ended nothing is a warning."""
-        return cls(ts=at, id=error.id, severity=severity, line=error.line)
+        return cls(ts=at, id=error.id, severity=severity, line=error.line, sid=error.sid)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,11 +59,17 @@ class SmsquestError(Exception):
 
     exit_code: ClassVar[int] = 1
     severity: ClassVar[str] = "error"  # what ends a command is one, even what elsewhere is a note
+    sid: str | None = None  # of the message that it is about
 
     def __init__(self, problem_id: str, /, **values: object) -> None:
         self.id = problem_id
         self.line = line_of(problem_id, **values)
         super().__init__(f"{problem_id}: {self.line}")
+
+    def about(self, sid: str | None) -> Self:
+        """The same problem, as one of the message *sid*."""
+        self.sid = sid
+        return self
 
     @classmethod
     def told(cls, problem_id: str, line: str) -> Self:

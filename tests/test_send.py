@@ -108,6 +108,18 @@ def test_a_failure_is_an_exit_code(twilio, smsquest_here):
     assert "is undelivered (30005): Unknown handset" in done.stderr
 
 
+def test_records_name_the_message_that_failed(twilio, smsquest_here):
+    """The SID of E3 stands in its own field, in full."""
+    twilio.carrier.scenario = Scenario.parse("failed")
+
+    done = smsquest_here(
+        "send", "Hi", "--to", PHONE, "--wait", "-o", "json", env=twilio.environment
+    )
+
+    *_, state, error = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (error["id"], error["sid"]) == ("E3", state["sid"])
+
+
 def test_who_opted_out_is_named(twilio, smsquest_here):
     """D8: exit 4, and nothing is sent."""
     twilio.carrier.receive(PHONE, NUMBER, "STOP")

@@ -113,7 +113,7 @@ def test_a_failure_is_an_exit_code(serve, smsquest_here):
     *_, state, error = records(done)
     assert (state["sid"], state["status"], state["final"]) == (reply, "undelivered", True)
     assert (state["error_code"], state["error"]) == (30003, "Handset unreachable")
-    assert error["id"] == "E3"
+    assert (error["id"], error["sid"]) == ("E3", reply)
     assert "error[E3]" in done.stderr
 
 
@@ -215,6 +215,7 @@ def test_a_time_out_is_an_exit_code(recorded, smsquest_here):
 
     assert done.returncode == 8
     assert [one["type"] for one in records(done)] == ["message", "problem"]
+    assert records(done)[-1]["sid"] == SID
     assert "error[E1]: not delivered within 0.1 s: SMaa…aa is sent" in done.stderr
 
 

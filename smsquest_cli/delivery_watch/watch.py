@@ -285,13 +285,15 @@ class DeliveryWatch:
             status=failed.status,
             code=f" ({code})" if code else "",
             cause=short(code) if code else "no reason given",
-        )
+        ).about(failed.sid)
 
     def _too_late(self, until: Until, seconds: float) -> ExpectationError:
         late = [state for state in self._states.values() if not _settled(state, until)]
         found = f"{masked(late[0].sid)} is {late[0].status}" if late else "no message"
         more = f", and {len(late) - 1} more" if len(late) > 1 else ""
-        return ExpectationError("E1", expected=until, seconds=f"{seconds:g}", found=found + more)
+        return ExpectationError(
+            "E1", expected=until, seconds=f"{seconds:g}", found=found + more
+        ).about(late[0].sid if late else None)
 
 
 def _settled(state: MessageState, until: Until) -> bool:
