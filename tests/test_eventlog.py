@@ -168,12 +168,14 @@ def test_the_request_of_a_message_is_twilios_own_and_of_callbacks_the_newest(log
     """A replay does not take the place of the original; a delivery is told by its last callback."""
     again = replace(REQUEST, body=b"edited")
     log.append(LogEntry(inbound(), REQUEST), LogEntry(inbound(), again))
+    last = replace(REQUEST, body=b"last")
+    log.append(LogEntry(status("sent", "SM2"), REQUEST), LogEntry(status("delivered", "SM2"), last))
     log.append(
-        LogEntry(status("sent", "SM2"), REQUEST), LogEntry(status("delivered", "SM2"), again)
+        LogEntry(status("delivered", "SM2"), again), LogEntry(status("edited", "SM2"), again)
     )
 
     assert log.request_of(SID) == REQUEST
-    assert log.request_of("SM2") == again
+    assert log.request_of("SM2") == last
 
 
 # What Twilio repeats

@@ -92,7 +92,10 @@ class EventLog(Protocol):
         """The position of the newest event, 0 in an empty log."""
 
     def request_of(self, sid: str) -> Request | None:
-        """The request that first brought the message *sid*, else its newest status callback."""
+        """The request that first brought the message *sid*, else its newest status callback.
+
+        Of the callbacks one counts that was news: what came again or late may be a replay.
+        """
 
     def sids(self, prefix: str) -> list[str]:
         """The SIDs that begin with *prefix*, the newest first, at most twenty."""

@@ -18,11 +18,14 @@ HISTORY: Final = (
     "SELECT record FROM events INDEXED BY events_sid "
     "WHERE sid = ? AND type IN ('inbound', 'status', 'message') ORDER BY position"
 )
-# For an inbound message the first request is Twilio's own; of callbacks the newest says most.
+# For an inbound message the first request is Twilio's own; of callbacks the newest says most, but
+# one that came again or late may be ours, replayed and edited.
 REQUEST: Final = (
     "SELECT request, body FROM events INDEXED BY events_sid "
     "WHERE sid = ? AND request IS NOT NULL "
-    "ORDER BY type = 'inbound' DESC, CASE type WHEN 'inbound' THEN position ELSE -position END "
+    "ORDER BY type = 'inbound' DESC, "
+    """instr(record, '"duplicate":true') OR instr(record, '"stale":true'), """
+    "CASE type WHEN 'inbound' THEN position ELSE -position END "
     "LIMIT 1"
 )
 SIDS: Final = (

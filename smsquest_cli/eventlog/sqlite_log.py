@@ -240,7 +240,7 @@ class SqliteLog:
         return newest
 
     def request_of(self, sid: str) -> Request | None:
-        """The request that first brought the message, else its newest status callback."""
+        """The request that first brought the message, else its newest callback that was news."""
         rows = self._rows(queries.REQUEST, column(sid))
         return request_of(*rows[0]) if rows else None
 
