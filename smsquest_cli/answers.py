@@ -18,6 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 from smsquest_cli import frameworks, twiml
 from smsquest_cli.forms import form_pairs
 from smsquest_cli.limits import ANSWER_SECONDS, FOLLOWED
+from smsquest_cli.signing import SIGNATURE_HEADER
 from smsquest_cli.twiml import Finding, TwimlDocument
 from smsquest_cli.wire import origin_of
 
@@ -58,8 +59,7 @@ def read_answer(
 ) -> TwimlDocument:
     """What Twilio does with *answer* to the webhook *request*, and the likely reasons.
 
-    *public_url* is the address that *request* was signed for, if it was forwarded to another one;
-    then a refusal may come from a signature check.
+    *public_url* is the address that *request* was signed for, if it was forwarded to another one.
     """
     content_type = answer.header("Content-Type")
     url = public_url or request.url
@@ -83,10 +83,12 @@ def causes(request: Request, answer: Answer, *, public_url: str | None = None) -
     """Why *answer* to *request*, a webhook or callback, was no success; empty if it was one."""
     status, parts = answer.status, urlsplit(request.url)
     path = parts.path or "/"
+    is_signed = request.header(SIGNATURE_HEADER) is not None
+    signed_url = public_url or (request.url if is_signed else None)
     if status < 300:  # noqa: PLR2004 - HTTP's status classes, here and below
         return
     if status < 400:  # noqa: PLR2004
-        yield _redirected(request, answer, path)
+        yield _redirected(request, answer, path, forwarded=public_url is not None)
         return
     text = _text(answer)
     if status == HTTPStatus.FORBIDDEN and (answer.header("Server") or "").startswith("AirTunes"):
@@ -103,8 +105,8 @@ def causes(request: Request, answer: Answer, *, public_url: str | None = None) -
         yield Finding("A6", {"host": request.header("Host") or request.host}, 11200)
     elif status < 500 and (_CSRF.search(text) or status == 419):  # noqa: PLR2004 - Laravel's own
         yield Finding("A5", {"path": path}, 11200)
-    elif public_url and status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        yield from _signature_refused(request, answer, parts, public_url)
+    elif signed_url and status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        yield from _signature_refused(request, answer, parts, signed_url)
     else:
         yield _failed(request, answer, forwarded=public_url is not None)
         if status in (400, 415, 422, 500) and _JSON.search(text):
@@ -173,7 +175,7 @@ def _words_of_json(text: str) -> Iterator[str]:
             yield words
 
 
-def _redirected(request: Request, answer: Answer, path: str) -> Finding:
+def _redirected(request: Request, answer: Answer, path: str, *, forwarded: bool) -> Finding:
     location = answer.header("Location")
     if not location or answer.status not in FOLLOWED:
         consequence, code = "Twilio does not follow it (11216)", 11216
@@ -196,6 +198,7 @@ def _redirected(request: Request, answer: Answer, path: str) -> Finding:
             "url": target,
             "status": answer.status,
             "consequence": consequence,
+            "cure": f"{'Point --forward-to at' if forwarded else 'Give'} the final address",
         },
         code,
     )

@@ -84,7 +84,7 @@ def flask_app() -> flask.Flask:
             "/slash",
             (
                 "your app redirected POST /slash to http://127.0.0.1:5000/slash/ (308);"
-                " Twilio does not follow it (11216). Point --forward-to at the final address"
+                " Twilio does not follow it (11216). Give the final address"
             ),
         ),
         (

@@ -211,4 +211,4 @@ def test_a_failing_test_shows_why_there_is_no_text(smsquest_sandbox):
 
     assert nobody.problems == ("11202: Connection refused",)
     assert repr(nobody) == "<Reply '', HTTP None, problems: ['11202: Connection refused']>"
-    assert repr(refused).startswith("<Reply '', HTTP 403, problems: ['A11: your app answered 403")
+    assert repr(refused).startswith("<Reply '', HTTP 403, problems: ['S10: your app rejected")
