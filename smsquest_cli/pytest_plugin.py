@@ -104,7 +104,7 @@ class Box:
         here.
         """
         scenario, self._next = self._next, None
-        number = to or next(iter(self.sandbox.account.numbers.values())).phone_number
+        number = self.sandbox.account.texted(to)
         exchange = self.sandbox.carrier.receive(
             from_,
             number,
@@ -125,10 +125,13 @@ class Box:
         """
         sids = _sids(reply)
         self.sandbox.carrier.settle(SETTLE_SECONDS, sids)
+        if not 0 <= message < len(sids):
+            plural = "" if len(sids) == 1 else "s"
+            raise ValueError(f"the app replied with {len(sids)} message{plural}: no {message}")
         found = self.sandbox.carrier.states([sids[message]])
         if not found:
             raise ValueError(f"there is no message {sids[message]}")
-        return [status for status in found[0].history if status != "sending"]
+        return [step.status for step in found[0].history if step.status != "sending"]
 
     def deliver(
         self, reply: Reply | str | None, scenario: str, error_code: int | None = None

@@ -196,13 +196,9 @@ class _OwnPhone:
         self._sandbox = sandbox
 
     def text(self, text: Text) -> Exchange:
-        to = text.to or next(iter(self._sandbox.account.numbers.values())).phone_number
-        if self._sandbox.account.number(to) is None:  # any number is ours when we play Twilio
-            url = next(iter(self._sandbox.account.numbers.values())).sms_url
-            self._sandbox.account.add_number(to, sms_url=url)
         return self._sandbox.carrier.receive(
             text.from_,
-            to,
+            self._sandbox.account.texted(text.to),
             text.body,
             media=text.media,
             parameters=text.parameters,

@@ -15,6 +15,8 @@ from ports import closed_port
 from twilio.request_validator import RequestValidator
 from twilio.twiml.messaging_response import MessagingResponse
 
+from smsquest_cli.forms import form_pairs
+
 pytest_plugins = ["pytester"]
 
 GUIDE = Path(__file__).parents[1] / "docs" / "guides" / "pytest.md"
@@ -118,6 +120,26 @@ def test_a_message_costs_little(smsquest_sandbox):
         times.append(time.perf_counter() - started)
 
     assert min(times) < 0.05
+
+
+def test_any_number_may_be_texted(smsquest_sandbox):
+    """An app that serves several numbers is called for each."""
+    box = smsquest_sandbox(an_app())
+
+    for number in ("+442071838750", "whatsapp:+12025550111"):
+        reply = box.send("x", to=number)
+        assert reply.text == "Hello x"
+        assert dict(form_pairs(reply.request.body))["To"] == number
+
+
+def test_a_reply_that_there_is_not_has_no_delivery(smsquest_sandbox):
+    """Said, and not an index error inside."""
+    box = smsquest_sandbox(an_app())
+    reply = box.send("x")
+
+    for wrong in (1, -1):
+        with pytest.raises(ValueError, match="replied with 1 message"):
+            box.statuses(reply, message=wrong)
 
 
 def test_no_reply_has_no_delivery(smsquest_sandbox):

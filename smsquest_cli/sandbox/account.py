@@ -13,11 +13,12 @@ import threading
 import uuid
 from collections import OrderedDict, deque
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from smsquest_cli.credentials import SANDBOX_TOKEN
+from smsquest_cli.events import Step
 from smsquest_cli.sandbox.resources import (
     Address,
     Alert,
@@ -205,6 +206,19 @@ class Account:
             return found
         raise KeyError(name)
 
+    def texted(self, name: str | None) -> str:
+        """The number *name*, which the account has from now on; None for its first.
+
+        A new one calls what the first one calls: who plays Twilio for an app has any number.
+        """
+        with self.lock:
+            first = next(iter(self.numbers.values()))
+            if name is not None and self.number(name) is None:
+                self.add_number(
+                    without_channel(name), sms_url=first.sms_url, sms_method=first.sms_method
+                )
+        return name or first.phone_number
+
     def closest(self, name: str) -> str | None:
         """The number of the account that looks most like *name*."""
         with self.lock:
@@ -232,7 +246,7 @@ class Account:
     def add_message(self, message: SandboxMessage) -> SandboxMessage:
         """Put *message* into the log, and drop the oldest one if there are very many."""
         with self.lock:
-            message.history.append(message.status)
+            message.history.append(Step(message.status, message.updated))
             self._messages[message.sid] = message
             while len(self._messages) > MAX_MESSAGES:
                 self._messages.popitem(last=False)
@@ -271,7 +285,9 @@ class Account:
                 return False
             message.status = status
             message.updated = self.now()
-            message.history.append(status)
+            elapsed = message.updated - message.history[0].ts
+            ms = elapsed // timedelta(milliseconds=1)
+            message.history.append(Step(status, message.updated, ms))
             if status == "sent":
                 message.sent = message.updated
             message.error_code = error_code or message.error_code

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from smsquest_cli import twiml
 from smsquest_cli.answers import read_answer
-from smsquest_cli.events import Problem, Reply
+from smsquest_cli.events import Problem, Reply, Step
 from smsquest_cli.sandbox.courier import Fetch, Hop
 from smsquest_cli.signing import SIGNATURE_HEADER
 from smsquest_cli.wire import Answer, Request
@@ -188,7 +188,7 @@ class SentMessage:
     media: tuple[str, ...]
     status: str
     error_code: int | None
-    history: tuple[str, ...]
+    history: tuple[Step, ...]
     callbacks: tuple[Callback, ...] = ()
 
     @classmethod

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from smsquest_cli.events import Step
+
 METHODS: Final = ("GET", "POST")
 
 
@@ -134,7 +136,7 @@ class SandboxMessage:
     service_sid: str | None = None
     callback: Webhook | None = None
     in_reply_to: str | None = None
-    history: list[str] = field(default_factory=list)  # every status it has had, in order
+    history: list[Step] = field(default_factory=list)  # every status it has had, in order
     callbacks: list[Callback] = field(default_factory=list)  # every one made, in order
 
 

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from smsquest_cli import console, events
 from smsquest_cli.answers import excerpt
+from smsquest_cli.explanations import short
 from smsquest_cli.messages import Media
 from smsquest_cli.printable import printable, short_sid
 from smsquest_cli.segments import segment
@@ -97,7 +98,8 @@ class ExchangeLines:
     def delivered(self, exchange: Exchange, messages: Sequence[SentMessage]) -> None:
         """The delivery of the replies has come to its end."""
         for message in messages:
-            way = " \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} ".join(message.history)
+            steps = [step.status for step in message.history]
+            way = " \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} ".join(steps)
             code = f"  {message.error_code}" if message.error_code else ""
             console.write_line(f"{message.status:<7} {short_sid(message.sid)}  {way}{code}")
             for problem in refused_callbacks(exchange, message):
@@ -168,8 +170,9 @@ class ExchangeRecords:
                 body=message.body,
                 status=message.status,
                 final=message.status in FINAL,
-                history=tuple(events.Step(status, now) for status in message.history),
+                history=message.history,
                 error_code=message.error_code,
+                error=short(message.error_code) if message.error_code else None,
                 in_reply_to=exchange.sid,
                 source="callback",
             )

@@ -277,7 +277,8 @@ def test_a_phone_is_played_from_another_process(sandbox, origin, app, app_url):
     assert exchange.answer.body == b"<Response><Message>Hello!</Message></Response>"
     assert [message.body for message in exchange.document.messages] == ["Hello!"]
     assert (reply.body, reply.status, reply.error_code) == ("Hello!", "undelivered", 30005)
-    assert reply.history == ("queued", "sending", "sent", "undelivered")
+    steps = [step.status for step in reply.history]
+    assert steps == ["queued", "sending", "sent", "undelivered"]
 
 
 def test_an_exchange_is_the_same_after_the_journey(sandbox, app, app_url):
