@@ -21,8 +21,9 @@ from smsquest_cli.limits import ANSWER_SECONDS
 from smsquest_cli.messages import IDEMPOTENCY
 from smsquest_cli.problems import UsageError
 from smsquest_cli.sandbox import Exchange
-from smsquest_cli.sandbox.courier import FAILURES, Fetch, Hop
+from smsquest_cli.sandbox.courier import FAILURES, Fetch, Hop, resolved
 from smsquest_cli.sandbox.exchanges import Visit
+from smsquest_cli.sandbox.recorded import witness
 from smsquest_cli.webhook_urls import SMS, STATUS
 from smsquest_cli.wire import origin_of
 
@@ -44,7 +45,7 @@ class Recorded:
     sid: str
     request: Request
     reply: Reply | None
-    received_by: Ready | None  # the run that received it
+    received_by: Ready | None  # the first run that received it
 
     @property
     def is_status(self) -> bool:
@@ -74,7 +75,7 @@ def recorded(log: EventLog, sid: str) -> Recorded:
         event = stored.event
         if isinstance(event, events.Reply) and reply is None:
             reply = event
-        if isinstance(event, events.Inbound | events.Status):
+        if stored.has_request and received_by is None:
             received_by = _ready(log, stored.run)
     return Recorded(sid, request, reply, received_by)
 
@@ -96,8 +97,8 @@ def addressed(
 ) -> Request:
     """*request*, that of *found* or an edited one, as it must be sent, signed with *token*.
 
-    It goes to *to*, else to where *run* sends such a webhook, else to where it went the first
-    time: an app, or the local end of the serve. Raises `UsageError` (U3) if there is none of these.
+    It goes to *to*, else to where the webhook went the first time: to the app, or if there was none
+    to *run*, the running serve. Raises `UsageError` (U3) if there is none of these.
     """
     fresh = [
         (name, str(uuid4()) if name.lower() == IDEMPOTENCY.lower() else value)
@@ -109,20 +110,30 @@ def addressed(
         if run is not None and origin_of(to) == run.ready.local_url:
             return _through(run.ready, to.removeprefix(run.ready.local_url), request, token)
         return forwarded(request, to, resign_with=token)
-    for ready in (run.ready if run else None, found.received_by):
-        if ready is not None and ready.forward_to is not None:
-            to = ready.forward_to
-            if found.is_status:
-                status_to = ready.forward_status or status_address(to)
-                to = callback_address(found.request, to, status_to)
-            return forwarded(request, app_address(to, "--forward-to"), resign_with=token)
+    first = found.received_by
+    if first is not None and first.forward_to is not None:
+        to = first.forward_to
+        if found.is_status:
+            status_to = first.forward_status or status_address(to)
+            to = callback_address(found.request, to, status_to)
+        return forwarded(request, app_address(to, "--forward-to"), resign_with=token)
     if run is None:
         raise UsageError("U3", option="--to")
     return _through(run.ready, STATUS if found.is_status else SMS, request, token)
 
 
-def deliver(found: Recorded, request: Request) -> Exchange:
-    """Send *request*, as `addressed` makes it, and return what comes of it."""
+def deliver(found: Recorded, request: Request, *, run: Run | None) -> Exchange:
+    """Send *request*, as `addressed` makes it, and return what comes of it.
+
+    If it goes to *run*, that includes what *run* records about it.
+    """
+    if run is None:
+        return _delivered(found, request)
+    with witness(run) as serve:
+        return serve.of(lambda: _delivered(found, request))
+
+
+def _delivered(found: Recorded, request: Request) -> Exchange:
     fields = request.fields
     try:
         answer = wire.send(request, connect_timeout=CONNECT_SECONDS, timeout=ANSWER_SECONDS)
@@ -134,7 +145,7 @@ def deliver(found: Recorded, request: Request) -> Exchange:
         document = (
             _read_callback(request, answer)
             if found.is_status
-            else read_answer(request, answer, public_url=request.url)
+            else _stays(request, read_answer(request, answer))
         )
         visit = Visit(Fetch((hop,)), document)
     return Exchange(
@@ -148,11 +159,16 @@ def deliver(found: Recorded, request: Request) -> Exchange:
     )
 
 
-def differences(before: Reply | None, exchange: Exchange) -> dict[str, tuple[object, object]]:
+def differences(
+    before: Reply | None, exchange: Exchange
+) -> dict[str, tuple[object, object]] | None:
     """What differs between the recorded reply *before* and that of *exchange*, by its name.
 
     The time it took does not count, nor do callbacks: their address is relative to the target.
+    None if no reply is recorded, as for a status callback.
     """
+    if before is None:
+        return None
     then, now = _said(before), _said(exchange.reply(at=datetime.now(UTC)))
     return {name: (then[name], now[name]) for name in then if then[name] != now[name]}
 
@@ -177,8 +193,16 @@ def _through(ready: Ready, path: str, request: Request, token: str) -> Request:
 
 def _read_callback(request: Request, answer: wire.Answer) -> twiml.TwimlDocument:
     """What an app answered to a status callback: Twilio wants no TwiML there, only success."""
-    found = tuple(causes(request, answer, public_url=request.url))
+    found = tuple(causes(request, answer))
     return twiml.TwimlDocument(findings=found, error=11200 if answer.status >= 400 else None)  # noqa: PLR2004
+
+
+def _stays(request: Request, document: twiml.TwimlDocument) -> twiml.TwimlDocument:
+    """*document*, with a note where it leads on to what a replay does not ask."""
+    if document.redirect is None:
+        return document
+    url = resolved(request.url, document.redirect.url)
+    return replace(document, findings=(*document.findings, twiml.Finding("E6", {"url": url})))
 
 
 def _ready(log: EventLog, run: str) -> Ready | None:

@@ -9,12 +9,10 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from smsquest_cli import wire
-from smsquest_cli.eventlog import open_log
-from smsquest_cli.events import Problem, Reply
+from smsquest_cli.events import Problem
 from smsquest_cli.presence import ABSENT
 from smsquest_cli.problems import ExpectationError, NumberError, UsageError
 from smsquest_cli.sandbox import (
@@ -25,16 +23,18 @@ from smsquest_cli.sandbox import (
     Sandbox,
     SentMessage,
 )
-from smsquest_cli.webhook_urls import web_parts
+from smsquest_cli.sandbox.recorded import witness
+from smsquest_cli.twiml import Finding
+from smsquest_cli.webhook_urls import in_ascii, shown, web_parts
 
 if TYPE_CHECKING:
     import re
     from collections.abc import Iterator, Mapping, Sequence
 
     from smsquest_cli.config import Settings
-    from smsquest_cli.eventlog import EventLog
     from smsquest_cli.events import Ready
     from smsquest_cli.runs import Run
+    from smsquest_cli.sandbox.recorded import Witness
 
 SETTLE_SECONDS: Final = 30.0
 ANSWER_SECONDS: Final = 45.0  # a webhook may have 15, and redirects and a fallback as much again
@@ -79,21 +79,20 @@ def phone_for(settings: Settings, run: Run | None, url: str | None) -> Iterator[
     """
     if url is None and run is None:
         raise UsageError("U3", option="--url")
-    if url is not None and web_parts(url) is None:
-        raise UsageError("U6", option="--url", value=url, expected="http://… or https://…")
+    parts = web_parts(url or "")
+    if url is not None and (parts is None or not parts.netloc.isascii()):
+        expected = shown(in_ascii(url) or "http://… or https://…")
+        raise UsageError("U6", option="--url", value=shown(url), expected=expected)
     if url is not None or run is None:
         with _own_phone(settings, run, url) as phone:
             yield phone
         return
-    log = open_log(run.store, run=run.id)
-    try:
+    with witness(run) as serve:
         if run.ready.sandbox is not None:
-            yield _Informed(_SandboxPhone(run), run, log)
+            yield _Informed(_SandboxPhone(run), serve)
             return
         with _own_phone(settings, run, url) as phone:
-            yield _Informed(phone, run, log)
-    finally:
-        log.close()
+            yield _Informed(phone, serve)
 
 
 @contextmanager
@@ -161,32 +160,15 @@ class _SandboxPhone:
 
 
 class _Informed:
-    """A phone that texts *run*, and looks up in its log what that says about each message."""
+    """A phone that texts a serve, whose *witness* tells what that says about each message."""
 
-    def __init__(self, phone: Phone, run: Run, log: EventLog) -> None:
+    def __init__(self, phone: Phone, witness: Witness) -> None:
         self.delivered = phone.delivered
         self._phone = phone
-        self._run = run
-        self._log = log
+        self._witness = witness
 
     def text(self, text: Text) -> Exchange:
-        exchange = self._phone.text(text)
-        if exchange.sid is None:
-            return exchange
-        types = (Reply.type, Problem.type)
-        found = self._log.read(0, sids=(exchange.sid,), types=types, run=self._run.id).events
-        recorded = [one.event for one in found if isinstance(one.event, Reply | Problem)]
-        first = exchange.visits[0].document if exchange.visits else None
-        judged = first.findings if first else ()  # by the serve, as the answer of its app
-        if self._run.ready.forward_to is None or not any(isinstance(e, Reply) for e in recorded):
-            judged = tuple(found for found in judged if found.id.startswith("A"))  # no app's answer
-        told = {event.id for event in recorded if isinstance(event, Problem)}
-        recorded += [
-            finding.problem(at=datetime.now(UTC), sid=exchange.sid)
-            for finding in exchange.findings
-            if finding not in judged and finding.id not in told
-        ]
-        return replace(exchange, recorded=tuple(recorded))
+        return self._witness.of(lambda: self._phone.text(text))
 
 
 class _OwnPhone:
@@ -234,27 +216,36 @@ class _Inside:
         return wire.send(request, connect_timeout=connect_timeout, timeout=timeout)
 
 
-def verdict(exchanges: Sequence[Exchange], expected: re.Pattern[str] | None) -> None:
+def verdict(
+    exchanges: Sequence[Exchange],
+    expected: re.Pattern[str] | None = None,
+    *,
+    unsigned: bool = False,
+) -> None:
     """Raise `ExpectationError` unless every exchange is as it should be.
 
     E2 if no reply matches *expected*; E5 if the webhook gave no answer that Twilio can use, except
-    to requests that were meant to be refused (unsigned).
+    that what was sent *unsigned* may be refused.
     """
     for exchange in exchanges:
         texts = [message.body for message in exchange.messages]
+        sid = exchange.sid or "the message"
         if expected is not None:
             if not any(expected.search(text) for text in texts):
                 found = " ".join(f'"{text}"' for text in texts) or "no reply"
-                raise ExpectationError(
-                    "E2", sid=exchange.sid, pattern=expected.pattern, found=found
+                raise ExpectationError("E2", sid=sid, pattern=expected.pattern, found=found).about(
+                    exchange.sid
                 )
-        elif (code := _failure(exchange)) is not None and exchange.is_signed:
-            raise ExpectationError("E5", sid=exchange.sid, code=code)
+        elif (code := _failure(exchange)) is not None and not (unsigned and exchange.is_refused):
+            why = f"{code}: {exchange.detail}" if exchange.detail else code
+            raise ExpectationError("E5", sid=sid, why=why, code=code).about(exchange.sid)
 
 
 def _failure(exchange: Exchange) -> int | str | None:
     """What went wrong, as Twilio's code or as the id of a problem that the serve recorded."""
     alerts = [alert.code for alert in exchange.alerts if alert.level == "error"]
-    told = [one for one in exchange.recorded or () if isinstance(one, Problem)]
-    problems = [problem.id for problem in told if problem.severity == "error"]
+    told = exchange.findings if exchange.recorded is None else exchange.recorded
+    problems = [
+        one.id for one in told if isinstance(one, Finding | Problem) and one.severity == "error"
+    ]
     return next((one for one in (exchange.error, *alerts, *problems) if one is not None), None)

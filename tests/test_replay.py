@@ -141,6 +141,89 @@ def test_a_serve_that_answers_itself_gets_it_again(sandbox, smsquest_here):
     assert "replay" in running.wait_for("problem", id="S8")["line"]
 
 
+def test_it_goes_where_it_went_the_first_time(sandbox, smsquest_here):
+    """To the app of that time, or if there was none to the serve of today, whatever that does."""
+    first, second = an_app(), an_app()
+    first.says, second.says = "first app", "second app"
+    with served(first) as one, served(second) as other:
+        running = sandbox("--forward-to", f"{one}/sms", "--resign")
+        smsquest_here("simulate", "for an app", "--pace", "instant")
+        running.stop()
+        running = sandbox()
+        smsquest_here("simulate", "for no app", "--pace", "instant")
+        running.stop()
+        told = [one for one in running.records if one["type"] == "inbound"]
+        running = sandbox("--forward-to", f"{other}/sms", "--resign")
+
+        to_serve = smsquest_here("replay", told[0]["sid"])
+        sids = [
+            json.loads(line)["sid"]
+            for line in smsquest_here("log", "--type", "inbound", "-o", "json").stdout.splitlines()
+        ]
+        to_app = smsquest_here("replay", sids[0])
+
+    assert (to_app.returncode, to_serve.returncode) == (0, 0), to_app.stderr + to_serve.stderr
+    assert 'reply: "first app"' in to_app.stdout
+    assert to_serve.stdout.splitlines()[1].startswith("POST /sms  200")
+    assert running.wait_for("inbound")["sid"] == told[0]["sid"]
+    assert len(first.bodies) == 2
+
+
+def test_the_serve_tells_what_it_made_of_it(sandbox, smsquest_here):
+    """Its own rule is the source, its notes are shown, and what is missing is said."""
+    sandbox()
+    smsquest_here("simulate", "hello", "--pace", "instant")
+
+    done = smsquest_here("replay", "last", "--edit", f"AccountSid=AC{'f' * 32}", "-o", "json")
+    refused = smsquest_here("replay", "last", "--edit", "From=")
+
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(one["type"], one.get("source") or one.get("id")) for one in records] == [
+        ("inbound", None),
+        ("problem", "C7"),
+        ("reply", "reply"),
+        ("problem", "S8"),
+    ]
+    assert refused.returncode == 8
+    assert "no reply (malformed: no From)" in refused.stdout
+    assert "your app" not in refused.stderr
+
+
+def test_an_edited_callback_does_not_take_the_place_of_twilios(sandbox, smsquest_here):
+    """A replay of a replay is one of the original."""
+    running = sandbox()
+    smsquest_here("simulate", "hello", "--pace", "instant")
+    sid = running.wait_for("status", status="delivered")["sid"]
+    smsquest_here("replay", sid, "--edit", "MessageStatus=bogus")
+
+    done = smsquest_here("replay", sid, "--diff")
+    records = smsquest_here("replay", sid, "--diff", "-o", "json")
+
+    assert done.stdout.splitlines()[0].endswith("status delivered")
+    assert done.stdout.splitlines()[-1] == "no reply is recorded to compare this one with"
+    *_, reply, diff = [json.loads(line) for line in records.stdout.splitlines()]
+    assert (reply["source"], diff["same"], diff["changes"]) == ("none", None, [])
+
+
+def test_what_leads_elsewhere_is_not_followed_and_says_so(sandbox, smsquest_here):
+    """A redirect is no usable answer; after a <Redirect> the conversation goes on without us."""
+    app = Flask("app")
+    app.post("/moved", endpoint="moved")(lambda: ("", 302, {"Location": "/elsewhere"}))
+    twiml = "<Response><Redirect>/elsewhere</Redirect></Response>"
+    app.post("/sms")(lambda: Response(twiml, mimetype="text/xml"))
+    sandbox()
+    smsquest_here("simulate", "hello", "--pace", "instant")
+    with served(app) as url:
+        moved = smsquest_here("replay", "last", "--to", f"{url}/moved")
+        led = smsquest_here("replay", "last", "--to", f"{url}/sms")
+
+    assert (moved.returncode, led.returncode) == (8, 0)
+    assert "error[T14]: your app redirected POST /moved" in moved.stderr
+    assert "--forward-to" not in moved.stderr
+    assert "error[E5]" in moved.stderr
+    assert f"note[E6]: the answer goes on at {url}/elsewhere" in led.stderr
+
+
 def test_another_target_gets_its_own_signature(sandbox, smsquest_here):
     """--to: any address, with what the app there checks."""
     app = an_app()

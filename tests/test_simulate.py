@@ -12,6 +12,7 @@ from flask import Flask, Response, request
 from ports import closed_port
 from program import IMPATIENT
 from twilio.request_validator import RequestValidator
+from twilio.rest import Client
 
 TOKEN = "0" * 32
 
@@ -396,15 +397,189 @@ def test_a_refusal_of_the_serve_itself_says_why(serve, smsquest_here):
     done = smsquest_here("simulate", "x", "--param", "MessageSid=")
 
     assert done.returncode == 8
-    assert "no reply (malformed)" in done.stdout
+    assert "no reply (malformed: no MessageSid)" in done.stdout
     assert "your app" not in done.stderr
 
 
 def test_what_a_redirect_leads_to_is_judged_too(serve, smsquest_here):
-    """The serve passes on /sms; where a document sends Twilio elsewhere it cannot tell why not."""
-    with served(an_app("<Response><Redirect>/other</Redirect></Response>")) as url:
+    """The serve tells of its own URLs that it does not pass on; for others the app is asked."""
+    app = an_app("<Response><Redirect>/other</Redirect></Response>")
+    with served(app) as url:
         assert serve("--sandbox", "--port", 0, "--forward-to", f"{url}/sms").ready
-        done = smsquest_here("simulate", "x")
+        ours = smsquest_here("simulate", "x")
+        away = f"<Response><Redirect>{url}/other</Redirect></Response>"
+        app.view_functions["sms"] = lambda: Response(away, mimetype="text/xml")
+        theirs = smsquest_here("simulate", "x")
+
+    assert (ours.returncode, theirs.returncode) == (8, 8)
+    assert "[A19]" in ours.stderr
+    assert "your app has no POST /other" not in ours.stderr
+    assert "[A3]: your app has no POST /other (404)" in theirs.stderr
+
+
+def test_a_refused_signature_is_explained_for_any_app(smsquest_here):
+    """S10: the app has another token than the one that signed."""
+    with served(an_app()) as url:
+        done = smsquest_here(
+            "simulate", "x", "--url", f"{url}/sms", env={"TWILIO_AUTH_TOKEN": "a" * 32}
+        )
 
     assert done.returncode == 8
-    assert "[A3]: your app has no POST /other (404)" in done.stderr
+    assert f"error[S10]: your app rejected a genuine Twilio signature of {url}/sms" in done.stderr
+
+
+@pytest.mark.parametrize(("path", "code"), [("/sms", 0), ("/nowhere", 8)])
+def test_a_stranger_may_be_refused_and_nothing_else(smsquest_here, path, code):
+    """A job that checks how strangers fare notices an app that is not there or lacks the route."""
+    with served(an_app()) as url:
+        found = smsquest_here("simulate", "x", "--unsigned", "--url", url + path)
+    nobody = smsquest_here("simulate", "x", "--unsigned", "--url", "http://127.0.0.1:1/sms")
+
+    assert (found.returncode, nobody.returncode) == (code, 8)
+    assert "error[E5]" in nobody.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("--url", "http://m\u00fcnchen.invalid/sms"), "http://xn--mnchen-3ya.invalid/sms"),
+        (("--scenario", "undelivered:\u0663\u0660\u0660\u0660\u0663"), "error[U6]: --scenario"),
+        (("--rate", "inf"), "'--rate'"),
+        (("--url", "htp://ada:lovelace@127.0.0.1/"), "htp://***@127.0.0.1/"),
+        (("--media", "ftp://ada:lovelace@127.0.0.1/"), "ftp://***@127.0.0.1/"),
+    ],
+)
+def test_what_cannot_be_called_or_meant_is_said(smsquest_here, arguments, problem):
+    """Exit 2, with what would do, and without the password of an address."""
+    done = smsquest_here("simulate", "x", *arguments)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert problem in done.stderr
+    assert "lovelace" not in done.stderr
+
+
+def test_records_say_why_there_is_no_answer(smsquest_here):
+    """The end of a command is a record with the reason and the whole SID."""
+    done = smsquest_here("simulate", "x", "--url", "http://127.0.0.1:1/sms", "-o", "json")
+
+    inbound, error = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (error["id"], error["sid"]) == ("E5", inbound["sid"])
+    assert "(11202: Connection refused)" in error["line"]
+
+
+def test_a_reply_that_does_not_fit_is_a_record_with_its_sid(smsquest_here):
+    """E2 names the message in its own field too."""
+    with served(an_app()) as url:
+        done = smsquest_here(
+            "simulate", "x", "--url", f"{url}/sms", "--pace", "instant", "--expect", "Bye",
+            "-o", "json",
+        )  # fmt: skip
+
+    inbound, *_, error = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (error["id"], error["sid"]) == ("E2", inbound["sid"])
+
+
+def test_a_number_without_webhook_calls_nobody_and_says_so(serve, smsquest_here):
+    """N20, in the records too."""
+    running = serve("--sandbox", "--port", 0)
+    sandbox = running.ready["sandbox"]
+    client = Client(sandbox["account_sid"], sandbox["auth_token"])
+    client.api.base_url = sandbox["api_url"]
+    [number] = client.incoming_phone_numbers.list()
+    number.update(sms_url="")
+
+    done = smsquest_here("simulate", "x", "-o", "json")
+
+    assert done.returncode == 0, done.stderr
+    inbound, note = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (note["id"], note["sid"]) == ("N20", inbound["sid"])
+
+
+def test_a_long_text_passes_with_a_note(serve, smsquest_here):
+    """D13 above 1,600 characters, once for each message, in both windows and for any app."""
+    running = serve("--sandbox", "--port", 0, "--no-reply")
+    assert running.ready
+    here = smsquest_here("simulate", "x" * 1601)
+    told = running.wait_for("problem", id="D13")
+    again = smsquest_here("replay", "last")
+    running.stop()
+    with served(an_app()) as url:
+        anywhere, short = (
+            smsquest_here("simulate", "x" * length, "--url", f"{url}/sms", "--pace", "instant")
+            for length in (1601, 1600)
+        )
+
+    assert "1601 characters" in told["line"]
+    notes = [one.stderr.count("note[D13]") for one in (here, again, anywhere, short)]
+    assert notes == [1, 0, 1, 0]
+    assert [one["type"] for one in running.records if one.get("id") == "D13"] == ["problem"]
+
+
+def test_a_delivery_has_its_times_and_its_error_in_words(smsquest_here):
+    """The record of a message is that of ``tail-status``."""
+    with served(an_app()) as url:
+        done = smsquest_here(
+            "simulate", "x", "--url", f"{url}/sms", "--scenario", "undelivered:30003", "-o", "json"
+        )
+
+    message = json.loads(done.stdout.splitlines()[-1])
+    assert (message["error_code"], message["error"]) == (30003, "Handset unreachable")
+    times = [step["elapsed_ms"] for step in message["history"]]
+    assert times[0] == 0
+    assert times == sorted(times)
+    assert times[-1] >= 1000
+    assert len({step["ts"] for step in message["history"]}) == len(times)
+
+
+def test_a_message_that_comes_again_is_told_as_it_is_now(serve, smsquest_here):
+    """An app that failed the first time is not blamed for it the second time."""
+    app = an_app()
+    with served(app) as url:
+        running = serve("--sandbox", "--port", 0, "--forward-to", f"{url}/sms", "--resign")
+        assert running.ready
+        works = app.view_functions["sms"]
+        app.view_functions["sms"] = lambda: ("not now", 500)
+        options = ("--param", "MessageSid=SM" + "b" * 32, "--pace", "instant", "-o", "json")
+        first = smsquest_here("simulate", "x", *options)
+        app.view_functions["sms"] = works
+        second = smsquest_here("simulate", "x", *options)
+
+    assert (first.returncode, second.returncode) == (8, 0), second.stderr
+    records = [json.loads(line) for line in second.stdout.splitlines()]
+    [inbound] = [one for one in records if one["type"] == "inbound"]
+    [reply] = [one for one in records if one["type"] == "reply"]
+    assert (inbound["duplicate"], reply["http_status"]) == (True, 200)
+    times = [one["ts"] for one in records]
+    assert times == sorted(times)
+
+
+def test_a_refusal_of_the_serve_is_no_reply_of_an_app(serve, smsquest_here):
+    """The source of the answer is none: nobody but the serve has seen the request."""
+    assert serve("--sandbox", "--port", 0).ready
+
+    done = smsquest_here("simulate", "x", "--unsigned", "-o", "json")
+
+    assert done.returncode == 0, done.stderr
+    reply = json.loads(done.stdout.splitlines()[1])
+    assert (reply["type"], reply["source"], reply["http_status"]) == ("reply", "none", 403)
+
+
+def test_a_reply_to_who_has_opted_out_is_told_to_fail(serve, smsquest_here):
+    """D8 with each later message too: what is shown as a reply reaches nobody."""
+    assert serve("--sandbox", "--port", 0).ready
+    for text in ("STOP", "hi after stop"):
+        done = smsquest_here("simulate", text, "--pace", "instant")
+
+        assert done.stderr.count("note[D8]: +12025550143 opted out") == 1
+
+
+def test_a_loop_of_redirects_is_called_one(smsquest_here):
+    """T14 does not promise that Twilio would follow it once more."""
+    app = Flask("theirs")
+    app.post("/sms")(lambda: ("", 307, {"Location": "/sms"}))
+    with served(app) as url:
+        done = smsquest_here("simulate", "x", "--url", f"{url}/sms")
+
+    assert done.returncode == 8
+    assert "Twilio does not follow it (11215)" in done.stderr
+    assert "--forward-to" not in done.stderr

@@ -58,11 +58,11 @@ def replay(
         full = replaying.newest(log) if sid == "last" else resolve_sids(log, [sid])[0]
         found = replaying.recorded(log, full)
     request = replaying.edited(found.request, changes) if changes else found.request
-    exchange = replaying.deliver(
-        found, replaying.addressed(found, request, settings.signing_token, run=target.run, to=to)
-    )
+    token, run = settings.signing_token, target.run
+    request = replaying.addressed(found, request, token, run=run, to=to)
+    exchange = replaying.deliver(found, request, run=run)
     view = replay_view(output)
     view.answered(exchange)
     if diff:
         view.differs(exchange, replaying.differences(found.reply, exchange))
-    simulation.verdict([exchange], None)
+    simulation.verdict([exchange])

@@ -55,7 +55,9 @@ def simulate(
     ] = 1,
     rate: Annotated[
         float | None,
-        typer.Option("--rate", metavar="N", min=0.001, help="Messages per second, at most."),
+        typer.Option(
+            "--rate", metavar="N", min=0.001, max=1_000_000, help="Messages per second, at most."
+        ),
     ] = None,
     scenario: Annotated[
         str,
@@ -122,4 +124,4 @@ def simulate(
             view.answered(exchanges[-1])
         for exchange in exchanges:
             view.delivered(exchange, phone.delivered(exchange))
-    simulation.verdict(exchanges, expected)
+    simulation.verdict(exchanges, expected, unsigned=unsigned)

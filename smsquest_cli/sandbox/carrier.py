@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from smsquest_cli.limits import LONGEST_TEXT
 from smsquest_cli.messages import Media, opt_out_of
 from smsquest_cli.problems import NumberError, UsageError
 from smsquest_cli.sandbox.delivery import (
@@ -106,12 +107,17 @@ class Carrier:
             found = Finding("N5", values, None)
             return Exchange(sid=None, from_=from_, to=to, body=body, findings=(found,))
         message = self._inbound(from_, to, body, media, number, parameters or {})
+        earlier = {alert.sid for alert in account.alerts_of(message.sid)}  # its SID came before
         keyword = opt_out_of(body)
         confirmation = self._confirm(keyword, message, pace or self.pace) if keyword else None
         findings = [Finding("D8", {"number": from_}, None)] if keyword == "STOP" else []
+        if len(body) > LONGEST_TEXT:
+            findings.append(Finding("D13", {"length": len(body)}, None))
         if route.taken_by and not url:
             values = {"sid": message.sid, "time": f"{message.created:%H:%M:%S}"}
             findings.append(Finding("N7", values, None))
+        elif webhook is None:
+            findings.append(Finding("N20", {"number": number.phone_number}, None))
         service = account.services.get(message.service_sid or "")
         pairs = inbound_pairs(
             message,
@@ -143,6 +149,7 @@ class Carrier:
             alerts=tuple(
                 AlertLine(alert.code, alert.text, alert.level, alert.request_url)
                 for alert in account.alerts_of(message.sid)
+                if alert.sid not in earlier
             ),
             opt_out=keyword,
             confirmation=confirmation,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from smsquest_cli.explanations import short
 from smsquest_cli.limits import LONGEST_TEXT, MOST_REPLIES
+from smsquest_cli.messages import opt_out_of
 from smsquest_cli.sandbox.account import (
     e164,
     is_phone_number,
@@ -163,9 +164,11 @@ class Dialogue:
         """The error code with which Twilio refuses to send *reply*, or None."""
         account, sender = self._account, reply.from_ or ""
         with account.lock:
-            if account.opted_out(sender, reply.service_sid, reply.to):
-                return 21610
+            opted_out = account.opted_out(sender, reply.service_sid, reply.to)
             trial = account.kind == "trial" and reply.to not in account.verified
+        if opted_out:
+            self._tell_of_opt_out(reply.to)
+            return 21610
         if trial and reply.to != self._message.from_:
             return 14111
         if len(reply.body) > LONGEST_TEXT:
@@ -180,6 +183,12 @@ class Dialogue:
             account.add_alert(14107, short(14107), reply.sid)
             return 14107
         return None
+
+    def _tell_of_opt_out(self, phone: str) -> None:
+        """Say why *phone* gets nothing, unless its own STOP, just now, has said so."""
+        told = any(found.id == "D8" for found in self.findings)
+        if not told and opt_out_of(self._message.body) != "STOP":
+            self.findings.append(Finding("D8", {"number": phone}, None))
 
     def _callback(self, verb: TwimlMessage, fetch: Fetch) -> Webhook | None:
         """Where the status of the reply goes."""

@@ -6,12 +6,12 @@ The JSON form is what a running sandbox sends to ``smsquest simulate`` in anothe
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
 
 from smsquest_cli import twiml
 from smsquest_cli.answers import read_answer
-from smsquest_cli.events import Problem, Reply, Step
+from smsquest_cli.events import Inbound, Problem, Reply, Step
 from smsquest_cli.sandbox.courier import Fetch, Hop
 from smsquest_cli.signing import SIGNATURE_HEADER
 from smsquest_cli.wire import Answer, Request
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from smsquest_cli.sandbox.resources import Callback, SandboxMessage
+
+
+REFUSALS: Final = (400, 401, 403)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,8 @@ class Exchange:
     verbs that Twilio makes messages of (of one with an invalid ``to`` it does not), ``replies``
     the SIDs of these; their delivery may still be under way. ``opt_out`` is the keyword that the
     text is (STOP, START, HELP), ``confirmation`` the SID of Twilio's own answer to it. ``recorded``
-    is what the texted serve knows about it: its reply and its problems; None for another app.
+    is what the called serve knows about it: the message, its reply, its problems; None for another
+    app.
     """
 
     sid: str | None
@@ -64,7 +68,7 @@ class Exchange:
     alerts: tuple[AlertLine, ...] = ()
     opt_out: str | None = None
     confirmation: str | None = None
-    recorded: tuple[Reply | Problem, ...] | None = None
+    recorded: tuple[Inbound | Reply | Problem, ...] | None = None
 
     @property
     def request(self) -> Request | None:
@@ -75,6 +79,11 @@ class Exchange:
     def is_signed(self) -> bool:
         """Whether that request has a signature, be it right or wrong."""
         return self.request is not None and self.request.header(SIGNATURE_HEADER) is not None
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the app answered as a stranger's request should be answered."""
+        return self.answer is not None and self.answer.status in REFUSALS
 
     @property
     def is_status(self) -> bool:
@@ -105,7 +114,7 @@ class Exchange:
         return self.visits[0].fetch.detail if self.visits else ""
 
     def reply(self, *, at: datetime) -> Reply | None:
-        """The record of the app's answer; None if it gave none."""
+        """The record of the answer; None if there was none."""
         for event in self.recorded or ():
             if isinstance(event, Reply):
                 return event
@@ -115,7 +124,7 @@ class Exchange:
         return Reply(
             ts=at,
             in_reply_to=self.sid or "",
-            source="app",
+            source="app" if self.recorded is None else "none",  # the serve itself
             http_status=answer.status,
             ms=round(answer.ms, 3),
             content_type=answer.header("Content-Type"),
@@ -209,7 +218,21 @@ class SentMessage:
 
 def read(fetch: Fetch) -> twiml.TwimlDocument | None:
     """What the answer of *fetch* says, read as Twilio reads it; None if there is none."""
-    return None if fetch.answer is None else read_answer(fetch.request, fetch.answer)
+    if fetch.answer is None:
+        return None
+    document = read_answer(fetch.request, fetch.answer)
+    if fetch.error is None:
+        return document
+    findings = [_not_followed(found, fetch.error) for found in document.findings]
+    return replace(document, findings=tuple(findings))
+
+
+def _not_followed(found: twiml.Finding, error: int) -> twiml.Finding:
+    """*found*, which may be of a redirect: one more answer cannot tell that it is one too many."""
+    if found.id != "T14":
+        return found
+    values = {**found.values, "consequence": f"Twilio does not follow it ({error})"}
+    return replace(found, values=values, code=error)
 
 
 def _hop_record(hop: Hop) -> dict[str, Any]:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from smsquest_cli.sandbox import Exchange, SentMessage
 
 
-FORBIDDEN: Final = 403
 LONGEST: Final = 120  # characters of a text in a line; --show-request shows all of it
 USUAL: Final = ("R8",)  # findings that most apps give: shown with --show-request only
 
@@ -33,8 +32,7 @@ def problems_of(exchange: Exchange, *, usual: bool = True) -> list[Problem]:
     A stranger's request that is refused is as it should be, and no problem.
     """
     now = datetime.now(UTC)
-    answer = exchange.answer
-    if answer and answer.status == FORBIDDEN and not exchange.is_signed:
+    if exchange.is_refused and not exchange.is_signed:
         return []
     if exchange.recorded is not None:
         found = [event for event in exchange.recorded if isinstance(event, events.Problem)]
@@ -85,7 +83,7 @@ class ExchangeLines:
             self._show_exchange(exchange)
         request, answer = exchange.request, exchange.answer
         if request is None:
-            write("no webhook is set for this number: nobody was called")
+            write("nobody was called")
         elif answer is None:
             write(f"{request.method} {_path(request.url)}  no answer: {printable(exchange.detail)}")
         else:
@@ -132,29 +130,11 @@ class ExchangeRecords:
     def answered(self, exchange: Exchange) -> None:
         """The message has been handed over, and answered."""
         now = datetime.now(UTC)
-        request = exchange.request
-        sender, to, body = _as_sent(exchange)
-        counted = segment(body)
-        found: list[events.Event] = [
-            events.Inbound(
-                ts=now,
-                sid=exchange.sid or "",
-                from_=sender,
-                to=to,
-                body=body,
-                method=request.method if request else "POST",
-                media=tuple(
-                    Media(value) for name, value in _fields(exchange) if name.startswith("MediaUrl")
-                ),
-                segments=counted.segments,
-                encoding=counted.encoding,
-                signature="valid" if exchange.is_signed else "unchecked",
-                opt_out=exchange.opt_out,
-            )
-        ]
+        found: list[events.Event] = [_inbound(exchange, now)]
         if reply := exchange.reply(at=now):
             found.append(reply)
-        for event in (*found, *problems_of(exchange)):
+        found += problems_of(exchange)
+        for event in sorted(found, key=lambda event: event.ts):
             console.print_json(events.to_record(event))
 
     def delivered(self, exchange: Exchange, messages: Sequence[SentMessage]) -> None:
@@ -179,6 +159,30 @@ class ExchangeRecords:
             console.print_json(events.to_record(state))
             for problem in refused_callbacks(exchange, message):
                 console.print_json(events.to_record(problem))
+
+
+def _inbound(exchange: Exchange, at: datetime) -> events.Inbound:
+    """The message as the serve has recorded it, or as it was sent to an app."""
+    for event in exchange.recorded or ():
+        if isinstance(event, events.Inbound):
+            return event
+    sender, to, body = _as_sent(exchange)
+    counted = segment(body)
+    return events.Inbound(
+        ts=at,
+        sid=exchange.sid or "",
+        from_=sender,
+        to=to,
+        body=body,
+        method=exchange.request.method if exchange.request else "POST",
+        media=tuple(
+            Media(value) for name, value in _fields(exchange) if name.startswith("MediaUrl")
+        ),
+        segments=counted.segments,
+        encoding=counted.encoding,
+        signature="valid" if exchange.is_signed else "unchecked",
+        opt_out=exchange.opt_out,
+    )
 
 
 def _fields(exchange: Exchange) -> list[tuple[str, str]]:

@@ -23,8 +23,11 @@ class ReplayView(Protocol):
     def answered(self, exchange: Exchange) -> None:
         """The webhook was delivered."""
 
-    def differs(self, exchange: Exchange, differences: Differences) -> None:
-        """Show the *differences* between the reply and the recorded one, by their names."""
+    def differs(self, exchange: Exchange, differences: Differences | None) -> None:
+        """Show the *differences* between the reply and the recorded one, by their names.
+
+        None if no reply is recorded.
+        """
 
 
 def replay_view(output: str) -> ReplayView:
@@ -36,8 +39,11 @@ class _Lines:
     def answered(self, exchange: Exchange) -> None:
         ExchangeLines(handed_over="replayed").answered(exchange)
 
-    def differs(self, exchange: Exchange, differences: Differences) -> None:
+    def differs(self, exchange: Exchange, differences: Differences | None) -> None:
         del exchange
+        if differences is None:
+            console.write_line("no reply is recorded to compare this one with")
+            return
         if not differences:
             console.write_line("the reply is the same as before")
         for name, (before, now) in differences.items():
@@ -69,21 +75,21 @@ class _Records:
         for event in (*found, *problems_of(exchange)):
             console.print_json(events.to_record(event))
 
-    def differs(self, exchange: Exchange, differences: Differences) -> None:
+    def differs(self, exchange: Exchange, differences: Differences | None) -> None:
         console.print_json(
             {
                 "v": events.VERSION,
                 "ts": events.timestamp(datetime.now(UTC)),
                 "type": "diff",
                 "in_reply_to": exchange.sid,
-                "same": not differences,
+                "same": None if differences is None else not differences,
                 "changes": [
                     {
                         "field": name.replace(" ", "_"),
                         "before": _plain(before),
                         "after": _plain(now),
                     }
-                    for name, (before, now) in differences.items()
+                    for name, (before, now) in (differences or {}).items()
                 ],
             }
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
@@ -13,6 +14,7 @@ from smsquest_cli.credentials import masked
 from smsquest_cli.eventlog import LogEntry
 from smsquest_cli.events import Inbound, Problem, Status
 from smsquest_cli.forms import form_pairs
+from smsquest_cli.limits import LONGEST_TEXT
 from smsquest_cli.messages import IDEMPOTENCY, MalformedWebhookError, Message, StatusUpdate
 from smsquest_cli.problems import LocalError
 from smsquest_cli.segments import cost, segment
@@ -136,7 +138,10 @@ class Receiver:
         except RefusedError as refused:
             path, reason = self.local_path(incoming.path), refused.reason
             self._rejections.add(path, incoming.method, reason, hint=refused.hint)
-            respond((refused.status, TEXT, f"{refused.status} {reason}\n".encode()))
+            # Only who has signed rightly gets a 400, and may be told what is missing.
+            hint = refused.hint() if refused.status == HTTPStatus.BAD_REQUEST else None
+            why = f"{reason}: {hint}" if hint else reason
+            respond((refused.status, TEXT, f"{refused.status} {why}\n".encode()))
         except LocalError as err:
             respond(_unrecorded(err))
 
@@ -257,6 +262,9 @@ class Receiver:
             yield Problem.of("N15", at=at, about=sid, error_url=url, error_code=code)
         if message.opt_out == "STOP":
             yield Problem.of("D8", at=at, about=sid, number=message.from_)
+        length = len(message.body)
+        if length > LONGEST_TEXT and self._log.request_of(sid) is None:  # else it was told before
+            yield Problem.of("D13", at=at, about=sid, length=length)
 
     def _told_by(self, answered: Answered) -> list[LogEntry]:
         reply = answered.reply
