@@ -67,7 +67,7 @@ def log(
             follow=follow,
             types=types,
             since=start,
-            sids=resolve_sids(events, sids) if sids else None,
+            sids=resolve_sids(events.sids, sids) if sids else None,
             number=normalised(number) if number else None,
         )
 

@@ -55,7 +55,7 @@ def replay(
     if to is None:  # it goes to the run, or to an app that checks with the token of the run
         target.check_token()
     with target.log() as log:
-        full = replaying.newest(log) if sid == "last" else resolve_sids(log, [sid])[0]
+        full = replaying.newest(log) if sid == "last" else resolve_sids(log.sids, [sid])[0]
         found = replaying.recorded(log, full)
     request = replaying.edited(found.request, changes) if changes else found.request
     token, run = settings.signing_token, target.run

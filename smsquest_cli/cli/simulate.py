@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import time
 from typing import Annotated, Literal
 
 import typer
@@ -118,7 +118,7 @@ def simulate(
     with simulation.phone_for(settings, run, url) as phone:
         for index in range(count):
             if rate is not None and index:
-                threading.Event().wait(1 / rate)
+                time.sleep(1 / rate)
             with unless_quick(lambda: console.say("waiting for the answer …")):
                 exchanges.append(phone.text(text))
             view.answered(exchanges[-1])

@@ -6,6 +6,7 @@ import sys
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
@@ -130,14 +131,14 @@ def _watching(
 ) -> Iterator[DeliveryWatch]:
     """A watch over the messages of *choice* that shows them as *output*."""
     from smsquest_cli import console
-    from smsquest_cli.delivery_watch import DeliveryWatch, KnownMessages, Selection
+    from smsquest_cli.delivery_watch import DeliveryWatch, Selection, known_sids
     from smsquest_cli.views import make_delivery_view
 
     target = Target.of(invocation.settings())
     with ExitStack() as stack:
         twilio = _twilio(target, choice.source)
         log = None if choice.source == "twilio" else stack.enter_context(target.log())
-        known = KnownMessages(log, twilio, since=choice.since)
+        known = partial(known_sids, log, twilio, since=choice.since)
         sids = frozenset(resolve_sids(known, choice.sids))
         console.say(_sources(target, choice, asked=twilio is not None))
         view = stack.enter_context(make_delivery_view(output, wide=wide))

@@ -5,18 +5,20 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from smsquest_cli.problems import CredentialsError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from smsquest_cli.config import Settings
     from smsquest_cli.eventlog import EventLog
     from smsquest_cli.runs import Run
     from smsquest_cli.twilio_api import TwilioGateway
+
+    Known = Callable[[str], list[str]]
 
 MIN_PREFIX: Final = 6
 LIKELY_RIGHT: Final = 4  # characters of a mistyped SID; enough of them to find it in a long log
@@ -120,34 +122,26 @@ def the_run(home: Path) -> Run | None:
     return found[0] if found else None
 
 
-class KnowsMessages(Protocol):
-    """The event log, or whatever else knows the SIDs of messages."""
+def resolve_sids(known: Known, prefixes: Sequence[str]) -> list[str]:
+    """The full SIDs that *prefixes* (6 characters or more, unique) stand for.
 
-    def sids(self, prefix: str) -> list[str]:
-        """The SIDs that begin with *prefix*."""
-        ...
-
-
-def resolve_sids(log: KnowsMessages, prefixes: Sequence[str]) -> list[str]:
-    """The full SIDs that *prefixes* (6 characters or more, unique in *log*) stand for.
-
-    A SID may also be shortened in its middle, as screens show it: ``SM3f…9c``.
-    Raises `UsageError` with the candidates: U1 if none begins so, U2 if a prefix is too short or
-    fits several.
+    *known* gives the SIDs that begin with a prefix, the newest first. A SID may also be shortened
+    in its middle, as screens show it: ``SM3f…9c``. Raises `UsageError` with the candidates: U1 if
+    none begins so, U2 if a prefix is too short or fits several.
     """
-    return [_resolve_sid(log, prefix) for prefix in prefixes]
+    return [_resolve_sid(known, prefix) for prefix in prefixes]
 
 
-def _resolve_sid(log: KnowsMessages, prefix: str) -> str:
+def _resolve_sid(known: Known, prefix: str) -> str:
     beginning, _, end = prefix.replace("...", "…").partition("…")
-    found = [sid for sid in log.sids(beginning) if sid.endswith(end)] if beginning else []
+    found = [sid for sid in known(beginning) if sid.endswith(end)] if beginning else []
     candidates = ", ".join(found[:CANDIDATES])
     if len(beginning + end) < MIN_PREFIX or not beginning:
         needed = f"give at least {MIN_PREFIX} characters"
         needed += f" ({candidates})" if found else ""
         raise UsageError("U2", prefix=prefix or '""', candidates=needed)
     if not found:
-        near = ", ".join(_near(log, prefix))
+        near = ", ".join(_near(known, prefix))
         raise UsageError("U1", sid=prefix, meant=f" (did you mean {near}?)" if near else "")
     if prefix in found:
         return prefix
@@ -156,8 +150,8 @@ def _resolve_sid(log: KnowsMessages, prefix: str) -> str:
     return found[0]
 
 
-def _near(log: KnowsMessages, prefix: str) -> list[str]:
+def _near(known: Known, prefix: str) -> list[str]:
     """SIDs that begin almost as *prefix* does: of those with its beginning, and of the newest."""
-    known = [*log.sids(prefix[:LIKELY_RIGHT]), *log.sids("")]
-    beginnings = {sid[: len(prefix)]: sid for sid in reversed(known)}
+    candidates = [*known(prefix[:LIKELY_RIGHT]), *known("")]
+    beginnings = {sid[: len(prefix)]: sid for sid in reversed(candidates)}
     return [beginnings[one] for one in get_close_matches(prefix, beginnings, cutoff=SIMILAR)]

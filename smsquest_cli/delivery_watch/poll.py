@@ -134,25 +134,20 @@ class DeliveryPoll:
         return [*lately(from_=number), *lately(to=number)]
 
 
-class KnownMessages:
-    """The messages that the event log knows, or if it knows none, those that Twilio knows."""
+def known_sids(
+    log: EventLog | None, twilio: TwilioGateway | None, prefix: str, *, since: datetime
+) -> list[str]:
+    """The SIDs that begin with *prefix*: those in the event log, else those that Twilio knows.
 
-    def __init__(
-        self, log: EventLog | None, twilio: TwilioGateway | None, *, since: datetime
-    ) -> None:
-        self._log = log
-        self._twilio = twilio
-        self._since = since
-
-    def sids(self, prefix: str) -> list[str]:
-        """The SIDs that begin with *prefix*; Twilio's only if recent, or given as a whole."""
-        found = self._log.sids(prefix) if self._log else []
-        if found or self._twilio is None:
-            return found
-        if _SID.fullmatch(prefix):
-            return [prefix] if self._twilio.message(prefix) else []
-        lately = self._twilio.messages(since=self._since, limit=LIST_LIMIT)
-        return [message.sid for message in lately if message.sid.startswith(prefix)]
+    Twilio's must be given as a whole, or be *since* then.
+    """
+    found = log.sids(prefix) if log else []
+    if found or twilio is None:
+        return found
+    if _SID.fullmatch(prefix):
+        return [prefix] if twilio.message(prefix) else []
+    lately = twilio.messages(since=since, limit=LIST_LIMIT)
+    return [message.sid for message in lately if message.sid.startswith(prefix)]
 
 
 def state_of(

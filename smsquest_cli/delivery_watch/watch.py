@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
-from threading import Event
 from typing import TYPE_CHECKING, Final, Literal
 
 from smsquest_cli.credentials import masked
@@ -222,7 +221,7 @@ class DeliveryWatch:
             waits.append(wait)
         seconds = max(min(waits), 0.0)
         if self._log is None:
-            Event().wait(seconds)
+            time.sleep(seconds)
             return []
         self._log.wait(self._cursor, seconds)
         return self._read(self._cursor)

@@ -6,7 +6,6 @@ import errno
 import os
 import sqlite3
 import stat
-import threading
 import time
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -214,7 +213,7 @@ def _use_wal(connection: sqlite3.Connection) -> None:
         except sqlite3.OperationalError as err:
             if _code(err) not in _BUSY or time.monotonic() >= deadline:
                 raise
-            threading.Event().wait(0.02)
+            time.sleep(0.02)
         else:
             return
 

@@ -61,46 +61,56 @@ def select(wanted: Filter, after: int, limit: int) -> tuple[str, list[object]]:
     """The query for the first *limit* rows after *after* that fit *wanted*, and its values."""
     if wanted.fits_nothing:
         return f"{_FIELDS} WHERE position < 0", []
-    rest, rest_values = _conditions(wanted)
     parts, values = [], []
-    for index, condition, own in _walks(wanted):
-        terms = " AND ".join([*condition, "position > ?", *rest])
-        parts.append(f"{_FIELDS} {index} WHERE {terms}")
-        values += [*own, after, *rest_values]
+    for walk in _walks(wanted):
+        rest, rest_values = _conditions(wanted, walk.covers)
+        terms = " AND ".join([*walk.terms, "position > ?", *rest])
+        parts.append(f"{_FIELDS} {walk.index} WHERE {terms}")
+        values += [*walk.values, after, *rest_values]
     return " UNION ALL ".join(parts) + " ORDER BY position LIMIT ?", [*values, limit]
 
 
-def _walks(wanted: Filter) -> Iterator[tuple[str, list[str], Sequence[object]]]:
-    """The walks that together find all that is wanted: index, conditions on it, their values."""
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """A way through the log along an *index*, and what of a filter it *covers*."""
+
+    index: str
+    terms: Sequence[str] = ()
+    values: Sequence[object] = ()
+    covers: str = ""
+
+
+def _walks(wanted: Filter) -> Iterator[_Walk]:
+    """The walks that together find all that is wanted."""
     if wanted.sids is not None:
-        yield "INDEXED BY events_sid", [f"sid IN ({_marks(wanted.sids)})"], [*wanted.sids]
+        terms = [f"sid IN ({_marks(wanted.sids)})"]
+        yield _Walk("INDEXED BY events_sid", terms, [*wanted.sids], "sids")
     elif wanted.number is not None:
         number = wanted.number
-        yield "INDEXED BY events_sender", ["sender = ?"], [number]
-        recipient = ["recipient = ?", "sender IS NOT ?"]
-        yield "INDEXED BY events_recipient", recipient, [number, number]
+        yield _Walk("INDEXED BY events_sender", ["sender = ?"], [number], "number")
+        terms = ["recipient = ?", "sender IS NOT ?"]
+        yield _Walk("INDEXED BY events_recipient", terms, [number, number], "number")
     elif wanted.types is not None and COMMON.isdisjoint(wanted.types):
         for name in sorted(wanted.types):
-            yield "INDEXED BY events_rare", ["type = ?", RARE], [name]
+            yield _Walk("INDEXED BY events_rare", ["type = ?", RARE], [name], "types")
     else:
-        yield "NOT INDEXED", [], []
+        yield _Walk("NOT INDEXED")
 
 
-def _conditions(wanted: Filter) -> tuple[list[str], list[object]]:
-    """The conditions that the walk itself does not check, and their values."""
+def _conditions(wanted: Filter, covered: str) -> tuple[list[str], list[object]]:
+    """The conditions that a walk which has *covered* one does not check, and their values."""
     terms: list[str] = []
     values: list[object] = []
-    walk = next(_walks(wanted))[0]
     if wanted.run is not None:
         terms.append("run = ?")
         values.append(wanted.run)
     if wanted.since is not None:
         terms.append("ts >= ?")
         values.append(wanted.since)
-    if wanted.types is not None and "events_rare" not in walk:
+    if wanted.types is not None and covered != "types":
         terms.append(f"type IN ({_marks(wanted.types)})")
         values += wanted.types
-    if wanted.number is not None and "events_sid" in walk:
+    if wanted.number is not None and covered != "number":
         terms.append("? IN (sender, recipient)")
         values.append(wanted.number)
     return terms, values

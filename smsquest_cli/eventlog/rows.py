@@ -49,7 +49,7 @@ def row_of(
     """The row of *event*; *numbers* are sender and recipient of the message it is about."""
     return Row(
         run,
-        milliseconds(event.ts - _EPOCH),
+        since_epoch(event.ts),
         event.type,
         column(subject(event)),
         column(numbers[0]),
@@ -80,10 +80,8 @@ def _head_of(request: Request) -> str:
     """Method, URL and headers, a line each."""
     lines = [f"{request.method} {request.url}"]
     lines += [f"{name}: {value}" for name, value in request.headers]
-    head = "\n".join(lines)
-    if head.count("\n") >= len(lines):  # no server lets a line end through; no harm if one does
-        head = "\n".join([" ".join(line.split("\n")) for line in lines])
-    return column(head) or ""
+    # No server lets a line end through; no harm if one does.
+    return column("\n".join([line.replace("\n", " ") for line in lines])) or ""
 
 
 def subject(event: Event) -> str | None:

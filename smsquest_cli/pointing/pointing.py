@@ -201,7 +201,7 @@ class Pointing:
                 if late or err.id not in TRANSIENT:
                     reason = f"{err.id}: {err.line}"
                     raise NotRestoredError("M1", number=self._held.number, reason=reason) from err
-            threading.Event().wait(self._handling.pause)
+            time.sleep(self._handling.pause)
 
     def _try_back(self) -> str:
         """One attempt: ``restored``, ``taken-over`` by somebody, or ``gone`` from the account."""

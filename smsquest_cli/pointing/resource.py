@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -50,7 +50,7 @@ class Resource:
             found = self.read()
             if holds(found, wanted):
                 return
-            threading.Event().wait(self.pause)
+            time.sleep(self.pause)
         raise self.unconfirmed(url, found)
 
     def unconfirmed(self, url: str, found: Fields) -> NumberError:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -94,7 +93,7 @@ def end_orphans(home: Path, *, timeout: float = 2.0) -> list[int]:
             os.kill(orphan.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
         deadline = time.monotonic() + timeout
         while processes.is_running(orphan.pid, orphan.identity) and time.monotonic() < deadline:
-            threading.Event().wait(0.02)
+            time.sleep(0.02)
         orphan.forget()
         ended.append(orphan.pid)
     return ended

@@ -7,7 +7,6 @@ import json
 import re
 import socket
 import ssl
-import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -54,7 +53,7 @@ def self_test(url: str, expected_run: str, timeout: float = 10.0) -> float:
             raise found.problem
         if time.monotonic() + pause > deadline:
             raise TunnelError("T19", url=url, reason=found.reason)
-        threading.Event().wait(pause)
+        time.sleep(pause)
         pause = min(pause * 2, 1.0)
     for _ in range(AGREEING - 1):
         found = _ask(opener, url, PROBE_SECONDS)

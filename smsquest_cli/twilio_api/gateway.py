@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
@@ -52,7 +52,7 @@ class TwilioGateway:
         """*say* is told what the main thread waits for when Twilio takes longer than a second."""
         self.login = login
         self._timeout = timeout
-        self._pause = pause or threading.Event().wait
+        self._pause = pause or time.sleep
         self._say = say
 
     def __enter__(self) -> Self:
