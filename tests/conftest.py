@@ -8,6 +8,7 @@ import queue
 import signal
 import ssl
 import subprocess
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -21,16 +22,31 @@ from smsquest_cli import cli
 
 # Nothing of whoever runs the tests may reach a process under test.
 FOREIGN = ("TWILIO_", "NGROK_", "SMSQUEST_", "PYNGROK_", "XDG_", "COLUMNS", "LINES")
+HYPOTHESIS_FOLDER = "HYPOTHESIS_STORAGE_DIRECTORY"
 COLOURS = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "PY_COLORS", "GITHUB_ACTIONS", "CI")
 
 
-def pytest_configure():
+def pytest_configure(config):
     """Let Ctrl-C be one, also where a shell runs the tests in the background; hurry nobody."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     # How long an example takes is the machine's affair.
     hypothesis.settings.register_profile("unhurried", deadline=None)
     hypothesis.settings.load_profile("unhurried")
+    if not os.environ.get(HYPOTHESIS_FOLDER):  # nothing is kept beside the sources
+        folder = tempfile.TemporaryDirectory(prefix="hypothesis-")
+        config.add_cleanup(folder.cleanup)
+        os.environ[HYPOTHESIS_FOLDER] = folder.name
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _a_closed_terminal_is_noticed():
+    """Let SIGHUP reach processes under test, also where `nohup` has the tests ignore it.
+
+    What is handled here, if only by nothing, is at its default in a process that is started.
+    """
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 @pytest.fixture(scope="session")
