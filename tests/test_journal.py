@@ -13,6 +13,7 @@ import sys
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -89,10 +90,10 @@ def test_it_is_for_this_user_only(journal, entry):
     assert stat.S_IMODE(journal.folder.stat().st_mode) == 0o700
 
 
-def test_an_entry_is_on_the_disk_before_write_returns(journal, entry, monkeypatch):
-    """File and folder are synced, in this order: what is renamed is whole."""
-    steps = []
-    fsync, rename = os.fsync, type(journal.folder).replace
+@pytest.fixture
+def disk(monkeypatch):
+    """What is done to the disk, in order."""
+    steps, fsync, rename, unlink = [], os.fsync, Path.replace, Path.unlink
 
     def synced(handle):
         steps.append("folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "file")
@@ -102,11 +103,41 @@ def test_an_entry_is_on_the_disk_before_write_returns(journal, entry, monkeypatc
         steps.append("rename")
         return rename(path, target)
 
+    def removed(path, **options):
+        steps.append("remove")
+        unlink(path, **options)
+
     monkeypatch.setattr(os, "fsync", synced)
-    monkeypatch.setattr(type(journal.folder), "replace", renamed)
+    monkeypatch.setattr(Path, "replace", renamed)
+    monkeypatch.setattr(Path, "unlink", removed)
+    return steps
+
+
+def test_an_entry_is_on_the_disk_before_write_returns(journal, entry, disk):
+    """File and folder are synced, in this order: what is renamed is whole."""
     journal.write(entry, replacing=None)
 
-    assert steps == ["file", "rename", "folder"]
+    assert disk == ["file", "rename", "folder"]
+
+
+def test_what_was_put_back_stays_forgotten_after_a_power_cut(journal, entry, disk):
+    """Else the next start would put it back a second time."""
+    journal.write(entry, replacing=None)
+    disk.clear()
+
+    journal.clear(entry)
+
+    assert disk == ["remove", "folder"]
+
+
+def test_what_moves_to_the_archive_and_back_is_at_no_moment_in_neither_place(journal, entry, disk):
+    """It is on the disk there before it is gone here, whenever the power goes."""
+    journal.write(entry, replacing=None)
+
+    for move in (lambda: journal.archive(entry, journal_module.SET), lambda: journal.revive(entry)):
+        disk.clear()
+        move()
+        assert disk == ["file", "rename", "folder", "remove", "folder"]
 
 
 def test_a_crash_while_writing_leaves_what_was_there(journal, entry, monkeypatch):
@@ -261,6 +292,7 @@ def test_archiving_sets_aside(journal, entry):
     archived = json.loads(path.read_text())
     assert (archived["outcome"], archived["original"]["sms_url"]) == ("taken-over", OLD)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
 def test_a_change_for_good_can_be_undone(journal, entry):
