@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import textwrap
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -97,9 +98,23 @@ def test_a_signal_ends_it_with_its_code_and_last_record(serve, number, code, rea
     assert "Traceback" not in listener.stderr
 
 
+ONE_MORE_AT_THE_VERY_END = """
+    import os, signal
+    from smsquest_cli.__main__ import main
+
+    class Last:
+        def __del__(self, kill=os.kill, pid=os.getpid(), number=int(signal.SIGINT)):
+            kill(pid, number)
+
+    os.last = Last()  # goes when modules do, after the handlers
+    main()
+"""
+
+
 def test_a_second_ctrl_c_at_the_end_changes_nothing(serve):
-    """Whoever presses twice, quickly, still gets the clean stop."""
-    listener = serve("--sandbox", "--port", 0)
+    """Whoever presses twice, quickly, still gets the clean stop, until Python itself is gone."""
+    command = [sys.executable, "-c", textwrap.dedent(ONE_MORE_AT_THE_VERY_END)]
+    listener = serve("--sandbox", "--port", 0, command=command)
     assert listener.ready
 
     listener.send(signal.SIGINT)
@@ -248,6 +263,8 @@ def test_until_counts_a_message_that_an_earlier_run_has_seen(serve, smsquest_her
             smsquest_here("simulate", "another", "--pace", "instant")
 
         assert listener.wait() == 0, listener.stderr
+        came = [one for one in listener.records if one["type"] == "inbound"]
+        assert came[-1]["body"] == ("hello" if count == 1 else "another")
         assert listener.records[-1]["inbound"] == count
 
 
@@ -399,11 +416,18 @@ def test_what_cannot_be_is_one_line_and_exit_2(smsquest, options):
     assert re.fullmatch(r"error\[U\d+\]: [^\n]+\n", done.stderr), done.stderr
 
 
-def test_forwarding_to_itself_is_refused(smsquest):
-    """It would hand each message to itself without end."""
+@pytest.mark.parametrize(
+    ("options", "own"),
+    [
+        (("--sandbox",), "http://localhost:{port}"),
+        (("--no-tunnel", "--public-url", "https://proxy.example"), "https://proxy.example"),
+    ],
+)
+def test_forwarding_to_itself_is_refused(smsquest, options, own):
+    """It would hand each message to itself without end, also by way of a proxy."""
     with reserved_port() as port:
         done = smsquest(
-            "serve", "--sandbox", "--port", port, "--forward-to", f"http://localhost:{port}/sms"
+            "serve", *options, "--port", port, "--forward-to", f"{own.format(port=port)}/sms"
         )
 
     assert done.returncode == 2

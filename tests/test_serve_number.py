@@ -12,11 +12,13 @@ import re
 import signal
 import subprocess
 import sys
+import textwrap
 import threading
 from pathlib import Path
 
 import pexpect
 import pytest
+from fake_ngrok.place import wait_for
 from ports import closed_port
 from pretend_twilio import pretend_twilio
 from program import COMMAND
@@ -44,7 +46,7 @@ def test_the_number_is_pointed_here_and_put_back(serve, twilio, address):
 
     assert (ready["mode"], ready["number"]) == ("public", NUMBER)
     assert twilio.number.sms_url == ready["webhook_url"]
-    assert listener.stop() == 0
+    assert listener.stop() == 0, listener.stderr
     assert twilio.number.sms_url == OLD
     assert listener.records[-1]["restored"] is True
     actions = [r["action"] for r in listener.records if r["type"] == "number"]
@@ -70,7 +72,7 @@ def test_every_signal_puts_it_back(serve, twilio, address, number, code):
     listener = serve(*address)
     assert listener.ready
 
-    assert listener.stop(number) == code
+    assert listener.stop(number) == code, listener.stderr
     assert twilio.number.sms_url == OLD
 
 
@@ -148,7 +150,7 @@ def test_when_nothing_comes_the_likely_reasons_are_named_in_order(serve, twilio,
     """E1: a test job that waited in vain says where to look first, and leaves no trace."""
     listener = serve(*address, "--until", 1, "--timeout", "0.2")
 
-    assert listener.wait() == 8
+    assert listener.wait() == 8, listener.stderr
     told = re.findall(r"\((\w\d)\)", listener.wait_for("problem", id="E1")["line"])
     assert told == ["N4", "N5", "M4", "T6"]
     assert twilio.number.sms_url == OLD
@@ -200,7 +202,7 @@ def test_after_kill_9_the_next_start_says_so_and_puts_the_original_back(serve, t
 
     listener = serve(*address)
     assert listener.ready
-    assert listener.stop() == 0
+    assert listener.stop() == 0, listener.stderr
 
     assert "note[M3]" in listener.stderr
     assert twilio.number.sms_url == OLD
@@ -252,7 +254,7 @@ def test_backfill_may_reach_back_as_far_as_one_likes(serve, twilio, address):
     listener = serve(*address, "--backfill", "999999d")
 
     assert listener.wait_for("inbound")["sid"] == missed.sid
-    assert listener.stop() == 0
+    assert listener.stop() == 0, listener.stderr
 
 
 def test_a_colleagues_change_is_left_alone(serve, twilio, address):
@@ -261,7 +263,7 @@ def test_a_colleagues_change_is_left_alone(serve, twilio, address):
     assert listener.ready
     twilio.number.sms_url = "https://calm-fox.ngrok-free.app/sms"
 
-    assert listener.stop() == 0
+    assert listener.stop() == 0, listener.stderr
     assert twilio.number.sms_url == "https://calm-fox.ngrok-free.app/sms"
     assert listener.records[-1]["restored"] is None
     assert [r["id"] for r in listener.records if r["type"] == "problem"] == ["M6"]
@@ -272,7 +274,7 @@ def test_a_production_url_is_not_replaced_without_a_yes(serve, twilio, address):
     twilio.number.sms_url = PRODUCTION
     listener = serve(*address)
 
-    assert listener.wait() == 5
+    assert listener.wait() == 5, listener.stderr
     assert "error[N8]" in listener.stderr
     assert twilio.updates() == []
 
@@ -283,7 +285,7 @@ def test_with_yes_it_is_replaced_and_put_back(serve, twilio, address):
     listener = serve(*address, "--yes")
     assert listener.ready
 
-    assert listener.stop() == 0
+    assert listener.stop() == 0, listener.stderr
     assert twilio.number.sms_url == PRODUCTION
 
 
@@ -292,7 +294,7 @@ def test_a_number_in_a_messaging_service_is_not_pointed_in_vain(serve, twilio, a
     twilio.account.add_service("shop", NUMBER, inbound_request_url=PRODUCTION)
     listener = serve(*address)
 
-    assert listener.wait() == 5
+    assert listener.wait() == 5, listener.stderr
     assert "error[N4]" in listener.stderr
     assert twilio.updates() == []
 
@@ -304,7 +306,7 @@ def test_via_service_points_the_service_and_puts_it_back(serve, twilio, address)
     assert listener.ready
     assert service.inbound_request_url == listener.ready["webhook_url"]
 
-    assert listener.stop() == 0
+    assert listener.stop() == 0, listener.stderr
     assert re.search(r'service   "shop" \(MG..…..\) points here\n', listener.stderr)
     assert service.inbound_request_url == PRODUCTION
     assert twilio.number.sms_url == OLD
@@ -318,7 +320,7 @@ def test_a_twiml_app_is_detached_and_attached_again(serve, twilio, address):
     assert listener.ready
     assert twilio.number.sms_application_sid == ""
 
-    assert listener.stop() == 0
+    assert listener.stop() == 0, listener.stderr
     assert twilio.number.sms_application_sid == app.sid
     assert twilio.number.sms_url == OLD
 
@@ -327,7 +329,7 @@ def test_keep_leaves_it_and_restore_can_still_put_it_back(serve, smsquest_here, 
     """--keep is a choice that can be undone."""
     listener = serve(*address, "--keep")
     url = listener.ready["webhook_url"]
-    assert listener.stop() == 0
+    assert listener.stop() == 0, listener.stderr
     assert twilio.number.sms_url == url
     assert listener.records[-1]["restored"] is None
 
@@ -345,7 +347,7 @@ def test_a_refusal_at_the_end_is_exit_9_and_the_journal_stays(
     assert listener.ready
     twilio.faults.add("POST", ".*IncomingPhoneNumbers.*", status=401, times=None)
 
-    assert listener.stop(signal.SIGTERM, timeout=40) == 9
+    assert listener.stop(signal.SIGTERM, timeout=40) == 9, listener.stderr
     assert "error[M1]" in listener.stderr
     assert listener.records[-1]["restored"] is False
     twilio.faults.clear()
@@ -353,12 +355,62 @@ def test_a_refusal_at_the_end_is_exit_9_and_the_journal_stays(
     assert twilio.number.sms_url == OLD
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="limits another process")
+def test_a_number_that_stays_is_9_though_the_log_takes_no_more(serve, twilio, address):
+    """Of two failures at the end the one that is outside this computer counts."""
+    import resource
+
+    listener = serve(*address)
+    assert listener.ready
+    twilio.faults.add("POST", ".*IncomingPhoneNumbers.*", status=401, times=None)
+    resource.prlimit(listener.process.pid, resource.RLIMIT_FSIZE, (0, 0))  # no file grows any more
+
+    assert listener.stop(signal.SIGTERM, timeout=40) == 9, listener.stderr
+    assert "error[M1]" in listener.stderr
+    assert "error[L1]" in listener.stderr
+
+
+PATIENT = """
+    from functools import partial
+    from smsquest_cli.__main__ import main
+    from smsquest_cli.serving import number_entrance
+
+    number_entrance.Handling = partial(number_entrance.Handling, patience=600)
+    main()
+"""
+
+
+def test_the_third_ctrl_c_gives_up_and_the_second_says_so(serve, twilio, address, home):
+    """Twilio does not answer: 9, with the journal on disk, as soon as somebody insists."""
+    listener = serve(*address, command=[sys.executable, "-c", textwrap.dedent(PATIENT)])
+    assert listener.ready
+    asked, released, answer = threading.Event(), threading.Event(), twilio.sandbox.app.wsgi_app
+
+    def hanging(environ, start):
+        asked.set()
+        assert released.wait(60)
+        return answer(environ, start)
+
+    twilio.sandbox.app.wsgi_app = hanging
+    try:
+        listener.send(signal.SIGINT)
+        assert asked.wait(20)
+        listener.send(signal.SIGINT)
+        wait_for(lambda: "a third Ctrl-C gives up" in listener.stderr)
+        listener.send(signal.SIGINT)
+        assert listener.wait(timeout=30) == 9, listener.stderr
+    finally:
+        released.set()
+    assert "error[M1]" in listener.stderr
+    assert list((home / "journal").glob("PN*.json"))
+
+
 @pytest.mark.usefixtures("twilio")
 def test_a_number_that_is_not_there_is_named_with_the_closest(serve, address):
     """E5: a typing mistake is exit 5, with what was probably meant."""
     listener = serve(*address, "--number", "202 555 0191")
 
-    assert listener.wait() == 5
+    assert listener.wait() == 5, listener.stderr
     assert "error[N2]: +12025550191" in listener.stderr
     assert NUMBER in listener.stderr
 
@@ -368,7 +420,7 @@ def test_several_numbers_are_listed_never_chosen(serve, twilio, address):
     twilio.account.add_number("+12025550102", friendly_name="dev")
     listener = serve(*address)
 
-    assert listener.wait() == 5
+    assert listener.wait() == 5, listener.stderr
     assert "error[N1]: 2 SMS numbers" in listener.stderr
 
 
@@ -377,7 +429,7 @@ def test_wrong_credentials_are_exit_3(serve, address):
     """E2: Twilio's refusal is named with the source of the credentials."""
     listener = serve(*address, env={"TWILIO_AUTH_TOKEN": "f" * 32})
 
-    assert listener.wait() == 3
+    assert listener.wait() == 3, listener.stderr
     assert "error[C2]" in listener.stderr
     assert "environment" in listener.stderr
 
@@ -413,7 +465,7 @@ def test_a_public_url_that_leads_elsewhere_is_found_out_first(serve, twilio):
     with closed_port() as port:
         listener = serve("--port", 0, "--public-url", f"http://127.0.0.1:{port}")
 
-        assert listener.wait(timeout=40) == 6
+        assert listener.wait(timeout=40) == 6, listener.stderr
     assert twilio.updates() == []
 
 
@@ -449,7 +501,7 @@ def test_ngrok_by_the_unmodified_pyngrok(serve, twilio, ngrok):
     assert ready["mode"] == "tunnel"
     assert exchange.answer.status == 200
     assert listener.wait_for("inbound")["body"] == "through the tunnel"
-    assert listener.stop(timeout=30) == 0
+    assert listener.stop(timeout=30) == 0, listener.stderr
     assert twilio.number.sms_url == OLD
 
 
@@ -473,7 +525,7 @@ def test_without_an_ngrok_token_nothing_is_started(serve, twilio):
     """E3: T1 and exit 6 before anything is downloaded, opened or changed."""
     listener = serve("--port", 0)
 
-    assert listener.wait() == 6
+    assert listener.wait() == 6, listener.stderr
     assert "error[T1]" in listener.stderr
     assert twilio.updates() == []
 

@@ -306,6 +306,28 @@ def test_an_address_that_is_not_to_be_had_again_takes_the_number_along(hasty, tw
     assert twilio.number.sms_url == OLD
 
 
+@pytest.mark.parametrize(("status", "said"), [(503, "W3"), (401, "C2")])
+def test_a_number_follows_its_tunnel_once_twilio_takes_it(
+    hasty, twilio, ngrok, crash, status, said
+):
+    """What Twilio refuses when the tunnel moves is said once, and tried until it is done."""
+    listener = hasty(*ngrok)
+    former = listener.ready["webhook_url"]
+    twilio.faults.add("POST", NUMBER_ITSELF, status=status, times=None)
+    crash("unowned")
+    listener.wait_for("problem", id=said)
+    tried = len(twilio.updates())
+    wait_for(lambda: len(twilio.updates()) > tried + 3)
+    twilio.faults.clear()
+    moved = listener.wait_for("problem", id="T5")
+
+    assert twilio.number.sms_url in moved["line"]
+    assert twilio.number.sms_url != former
+    assert listener.stop() == 0, listener.stderr
+    assert problems(listener) == ["T6", said, "T5"]
+    assert twilio.number.sms_url == OLD
+
+
 @pytest.mark.parametrize(
     ("fault", "said", "reason"),
     [
