@@ -15,6 +15,7 @@ import time
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import permutations
 from pathlib import Path
 
@@ -526,12 +527,11 @@ def test_other_stores_are_a_usage_error(location):
     assert "secret" not in str(raised.value)
 
 
-@pytest.mark.parametrize("scheme", ["sqlite:///", "sqlite:////"])
-def test_a_sqlite_url_is_a_path(tmp_path, monkeypatch, scheme):
+@pytest.mark.parametrize("url", ["sqlite:///x.db", "sqlite:///{folder}/x.db"])
+def test_a_sqlite_url_is_a_path(tmp_path, monkeypatch, url):
     """Three slashes begin a relative path, four an absolute one, as in other tools."""
     monkeypatch.chdir(tmp_path)
-    location = tmp_path / "x.db" if scheme.endswith("////") else "x.db"
-    with opened(scheme.rstrip("/") + "///" + str(location)) as log:
+    with opened(url.format(folder=tmp_path)) as log:
         log.append(LogEntry(inbound()))
 
     assert (tmp_path / "x.db").stat().st_size > 0
@@ -568,6 +568,49 @@ def test_a_damaged_log_is_set_aside_and_a_fresh_one_begun(path, kind):
     assert [event.type for event in told] == ["problem", "inbound"]
     assert told[0] == log.notes[0]
     assert (told[0].id, aside.name in told[0].line) == ("L2", True)
+
+
+def test_damage_where_no_row_is_read_is_found_too(path):
+    """A lookup by SID would miss messages: the index is looked at as well."""
+    with opened(path) as log:
+        log.append(*[LogEntry(inbound(f"SM{number}"), REQUEST) for number in range(50)])
+        root = "SELECT rootpage FROM sqlite_master WHERE name = 'events_sid'"
+        (page,) = log._writer.execute(root).fetchone()
+        (size,) = log._writer.execute("PRAGMA page_size").fetchone()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(bytes(size))
+
+    with opened(path) as log:
+        assert [note.id for note in log.notes] == ["L2"]
+
+
+def test_what_another_process_has_set_aside_is_not_set_aside_again(path):
+    """Of two that find the same damage one renames; the other uses what the first has begun."""
+    with opened(path) as log:
+        log.append(LogEntry(inbound()))
+    damaged = path.stat().st_ino
+    path.rename(path.with_name("set-aside"))
+
+    with opened(path) as fresh:
+        fresh.append(LogEntry(inbound("SM2")))
+        database._set_aside(path, damaged, AT)
+
+    assert path.exists()
+
+
+def test_a_damaged_log_takes_its_wal_along(path):
+    """While another process has it open its WAL is there: it is none of the fresh log's."""
+    with opened(path) as first:
+        first.append(*[LogEntry(inbound(f"SM{number}"), REQUEST) for number in range(200)])
+        first._writer.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+        first.append(LogEntry(inbound("SM-in-the-wal")))
+        damage(path, "zeros")
+        with opened(path, now=lambda: AT) as second:
+            second.append(LogEntry(inbound("SM-fresh")))
+            assert [event.type for event in events_of(second)] == ["problem", "inbound"]
+
+    assert [*path.parent.glob("*.damaged-*-wal")]
 
 
 @settings(max_examples=25)
@@ -653,10 +696,14 @@ def test_a_full_disk_is_said_and_stops_whoever_waits(log):
 
 def test_what_was_not_recorded_is_not_remembered(log):
     """After a failure the same message is no duplicate of what never reached the disk."""
-    log._writer.execute("PRAGMA query_only = 1")
-    with pytest.raises(LocalError, match=r"L1: .*cannot be written"):
-        log.append(LogEntry(inbound()), LogEntry(status("sent", "SM2")))
-    log._writer.execute("PRAGMA query_only = 0")
+    pages = log._writer.execute("PRAGMA page_count").fetchone()[0]
+    log._writer.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(LocalError, match="L3"):
+        log.append(
+            LogEntry(inbound()),
+            LogEntry(status("sent", "SM2"), replace(REQUEST, body=bytes(100_000))),
+        )
+    log._writer.execute(f"PRAGMA max_page_count = {pages + 999}")
 
     first, sent = log.append(LogEntry(inbound()), LogEntry(status("sent", "SM2")))
 
@@ -699,6 +746,33 @@ def test_synced_is_what_the_disk_has_confirmed(path, log, disk):
     log.append(LogEntry(inbound()))
     log.sync()
     assert len(disk.asked) == 2
+
+
+def test_the_disk_is_really_asked(path, log, monkeypatch):
+    """First for the names of new files, which no power cut leaves without their folder."""
+    asked = []
+
+    def noted(sync, handle):
+        asked.append(os.fstat(handle))
+        sync(handle)
+
+    for name in {"fsync", "fdatasync"} & {*dir(os)}:
+        monkeypatch.setattr(os, name, partial(noted, getattr(os, name)))
+    for _ in range(2):
+        log.append(LogEntry(inbound()))
+        log.sync()
+
+    wal = Path(f"{path}-wal").stat()
+    expected = [path.parent.stat(), wal, wal]
+    assert [*map(os.path.samestat, asked, expected)] == [True] * 3
+    assert len(asked) == 3
+
+
+def test_a_power_cut_does_not_tear_the_file_which_does_not_grow_for_ever(log):
+    """What is copied from the WAL waits for the disk; the WAL itself is bounded."""
+    for connection in (log._writer, log._reader):
+        assert connection.execute("PRAGMA synchronous").fetchone() == (1,)  # NORMAL
+    assert log._writer.execute("PRAGMA journal_size_limit").fetchone() == (database.WAL_BYTES,)
 
 
 def test_nobody_who_appends_or_reads_waits_for_the_disk(log, disk):
@@ -805,6 +879,18 @@ def test_what_is_older_than_a_month_is_forgotten(path, monkeypatch):
 
         assert kept == [5, 6]
         assert log.head() == 7
+
+
+def test_forgetting_does_not_delay_a_start(path, monkeypatch):
+    """What there is no time for waits for the next one."""
+    monkeypatch.setattr(database, "KEEP_EVENTS", 1)
+    monkeypatch.setattr(database, "PRUNE_SECONDS", 0.0)
+    with opened(path, now=lambda: AT) as log:
+        old = AT - timedelta(days=31)
+        log.append(*[LogEntry(inbound(f"SM{number}", at=old)) for number in range(9)])
+
+    with opened(path, now=lambda: AT) as log:
+        assert len(events_of(log)) == 9
 
 
 def test_a_log_that_grew_too_big_loses_its_oldest(path, monkeypatch):
