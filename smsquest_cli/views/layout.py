@@ -96,7 +96,7 @@ class Layout:
                 (text_of(row, most=MOST_PER_CELL * self.message), ""),
                 (f"{seg:>{self.seg}}", DIM),
                 (status_of(row, self.status), style),
-                (row.sid or "", DIM),
+                (printable(row.sid or ""), DIM),
             ]
         )
 
