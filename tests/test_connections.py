@@ -40,8 +40,9 @@ def test_nothing_is_tried_when_the_time_is_over(connections):
         send(connections, "http://127.0.0.1:1/", seconds=-1)
 
 
-def test_a_connection_that_breaks_in_use_is_replaced_once(connections):
+def test_a_connection_that_breaks_in_use_is_replaced_once(connections, monkeypatch):
     """It was open when it was taken: the request goes out again, on a new one."""
+    monkeypatch.setattr("smsquest_cli.connections.CLOSED_SECONDS", 10.0)  # it is soon enough
     with socket.create_server(("127.0.0.1", 0)) as listener:
         requests = []
 

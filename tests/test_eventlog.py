@@ -433,11 +433,11 @@ def test_whoever_waits_for_this_process_alone_is_not_woken_by_others(path, log):
 
 def test_waiting_for_nothing_ends_in_time_and_costs_nothing(log):
     """An idle reader looks ten times a second at a counter and at nothing else."""
-    before = time.process_time()
+    before = time.thread_time()
 
     assert not log.wait(log.head(), 0.5)
 
-    assert time.process_time() - before < 0.1
+    assert time.thread_time() - before < 0.1
 
 
 # The file

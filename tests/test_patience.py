@@ -43,11 +43,11 @@ def test_what_takes_long_is_told_once(told):
 
 def test_what_is_quick_is_not_told(told, monkeypatch):
     """Nothing is told once the block is done."""
-    monkeypatch.setattr(patience, "SECONDS", 0.05)
+    monkeypatch.setattr(patience, "SECONDS", 0.3)
     with unless_quick(told):
         pass
 
-    assert not told.event.wait(0.2)
+    assert not told.event.wait(0.5)
 
 
 def test_nobody_waits_for_another_thread(told):

@@ -45,7 +45,7 @@ def test_close_is_quick_and_may_be_repeated(place, monkeypatch):
 
     closing = threading.Thread(target=tunnel.close)
     closing.start()
-    closing.join(2.5)
+    closing.join(5)
 
     assert not closing.is_alive()
     assert agents_of(place) == []
