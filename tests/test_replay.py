@@ -11,6 +11,7 @@ import pytest
 from flask import Flask, Response, request
 from hypothesis import given
 from hypothesis import strategies as st
+from ports import closed_port
 from twilio.request_validator import RequestValidator
 from werkzeug.serving import make_server
 
@@ -276,7 +277,8 @@ def test_nobody_there_is_exit_8(sandbox, smsquest_here):
     sandbox()
     smsquest_here("simulate", "hello", "--pace", "instant")
 
-    done = smsquest_here("replay", "last", "--to", "http://127.0.0.1:1/sms")
+    with closed_port() as port:
+        done = smsquest_here("replay", "last", "--to", f"http://127.0.0.1:{port}/sms")
 
     assert done.returncode == 8
     assert "no answer" in done.stdout

@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 import pytest
-from ports import reserved_port
+from ports import closed_port, reserved_port
 from pretend_twilio import served
 from program import COMMAND
 
@@ -541,23 +541,26 @@ def test_a_log_that_is_damaged_meanwhile_ends_the_run_and_is_kept(serve, environ
         (("--reply", "thanks"), 'reply     "thanks"'),
         (("--no-reply",), "reply     none (an empty <Response/>)"),
         (
-            ("--forward-to", "http://127.0.0.1:9/sms"),
-            "app       http://127.0.0.1:9/sms gets every message\n",
+            ("--forward-to", "{app}/sms"),
+            "app       {app}/sms gets every message\n",
         ),
         (
-            ("--forward-to", "http://127.0.0.1:9/hook"),
+            ("--forward-to", "{app}/hook"),
             "message   (if it checks signatures: --resign, as Twilio signs /sms)\n",
         ),
         (
-            ("--forward-to", "http://127.0.0.1:9/hook", "--resign"),
-            "app       http://127.0.0.1:9/hook gets every message\n",
+            ("--forward-to", "{app}/hook", "--resign"),
+            "app       {app}/hook gets every message\n",
         ),
     ],
 )
 def test_the_header_says_what_answers(serve, options, words):
     """Whoever wonders where the replies come from finds it there."""
-    listener = serve("--sandbox", "--port", 0, *options)
-    assert listener.ready
-    listener.stop()
+    with closed_port() as port:
+        app = f"http://127.0.0.1:{port}"
+        given = [option.replace("{app}", app) for option in options]
+        listener = serve("--sandbox", "--port", 0, *given)
+        assert listener.ready
+        listener.stop()
 
-    assert words in listener.stderr
+    assert words.replace("{app}", app) in listener.stderr

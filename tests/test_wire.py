@@ -332,14 +332,25 @@ def test_a_port_where_nobody_listens_refuses():
 @pytest.mark.parametrize(
     "url",
     [
-        "http://nobody.invalid/", "ftp://example.com/", "/sms", "", "http://", "http://[", "x",
-        "http:///sms",
+        "ftp://example.com/", "/sms", "", "http://", "http://[", "x", "http:///sms",
     ],
 )  # fmt: skip
 def test_an_address_that_is_none_is_not_found(url):
-    """A name that does not resolve, and what is no absolute http(s) URL."""
+    """What is no absolute http(s) URL."""
     with fails("dns"):
         wire.send(Request("GET", url))
+
+
+def test_a_name_that_there_is_not_is_not_found(monkeypatch):
+    """And no connection is tried."""
+
+    def unknown(*_args, **_options):
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+
+    with fails("dns"):
+        wire.send(Request("GET", "http://nobody.invalid/"))
 
 
 def test_a_port_that_is_none_is_an_error_like_any_other():
