@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import socket
 import threading
+import tracemalloc
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from urllib.parse import quote, quote_plus
@@ -205,13 +206,11 @@ def test_addresses_that_a_proxy_added_are_kept(raw_app, forwarder):
 )
 def test_every_byte_arrives(echo, body, query):
     """Whatever stands in body and query reaches the app as it is, and comes back as it is."""
-    url, one = echo
     sent = Request("POST", f"{PUBLIC}/sms?{query}", (FORM,), body)
 
-    answered = answer(one, sent)
+    answered = answer(echo, sent)
 
     assert answered.body == f"/hook{'?' if query else ''}{query}\n".encode() + body
-    assert url
 
 
 PRINTABLE = st.characters(exclude_categories=["C", "Z"]) | st.just(" ")
@@ -264,7 +263,7 @@ def echo():
 
     with served(app) as url:
         one = Forwarder(f"{url}/hook")
-        yield url, one
+        yield one
         one.close()
 
 
@@ -304,9 +303,9 @@ def test_a_message_is_recorded_while_the_app_works(forwarder):
 def test_a_message_is_recorded_once_however_often_the_app_is_tried(forwarder):
     """Nobody listens: it is safe all the same, at the first try."""
     times = []
-    one = forwarder("http://127.0.0.1:1/sms", wait_seconds=0.3)
-
-    answered = one.answer(MESSAGE, webhook(), lambda: times.append(one))
+    with closed_port() as port:
+        one = forwarder(f"http://127.0.0.1:{port}/sms", wait_seconds=0.3)
+        answered = one.answer(MESSAGE, webhook(), lambda: times.append(one))
 
     assert (len(times), ids(answered)[0]) == (1, "T8")
 
@@ -330,6 +329,22 @@ def test_a_packed_answer_is_read_and_passed_on_packed(raw_app, forwarder):
 
     assert (answered.body, ids(answered)) == (packed, [])
     assert [message.body for message in answered.reply.messages] == ["hi"]
+
+
+def test_a_small_answer_that_unpacks_to_very_much_is_not_unpacked(raw_app, forwarder):
+    """An app that means ill does not take the memory of this computer."""
+    packed = gzip.compress(b"<Response/>" + bytes(50 << 20), compresslevel=1)
+    app = raw_app(http(packed, headers=("Content-Type: text/xml", "Content-Encoding: gzip")))
+
+    tracemalloc.start()
+    try:
+        answered = answer(forwarder(app.url))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert answered.body == packed
+    assert peak < 10 << 20
 
 
 def explained_app():

@@ -15,7 +15,7 @@ import pytest
 
 from smsquest_cli import server
 from smsquest_cli.problems import LocalError
-from smsquest_cli.server import bind, owners
+from smsquest_cli.server import bind, owners, running
 
 STOPS_WITHIN = 2.0  # its own second, and another for a busy machine
 HELLO = (200, (("Content-Type", "text/plain"),), b"hello")
@@ -623,8 +623,23 @@ def test_it_stops_at_once_with_idle_and_half_open_connections():
     assert stopped_in(listening, echo, before=before) < STOPS_WITHIN
 
 
-def test_a_request_under_way_gets_its_answer():
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of processes are of Unix")
+def test_connections_leave_room_for_the_other_files_of_a_process():
+    """However many strangers connect, the event log can still be opened."""
+    shown = "from smsquest_cli.server import running; print(running._connection_limit())"
+    limited = 'ulimit -n 512; exec "$@"'
+
+    done = subprocess.run(
+        ["bash", "-c", limited, "bash", sys.executable, "-c", shown],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+    assert int(done.stdout) == 512 - running.OTHER_FILES
+
+
+def test_a_request_under_way_gets_its_answer(monkeypatch):
     """Stopping waits for what is about to be finished, and takes nothing new."""
+    monkeypatch.setattr(running, "FINISH_SECONDS", 10.0)
     listening = bind(0)
     started, go_on = threading.Event(), threading.Event()
 

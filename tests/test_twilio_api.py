@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -518,6 +519,29 @@ def test_every_form_of_a_refusal_is_read(content, code, message):
     assert f"{code}): {message}." in problem.line
 
 
+def test_nobody_waits_as_long_as_twilio_may_ask():
+    """What it says in `Retry-After` is heeded, within what somebody at a prompt bears."""
+    pauses = []
+    with answering("429 Too Many Requests", body=b"{}", **{"Retry-After": "3600"}) as origin:
+        gateway = TwilioGateway(login_at(origin), pause=pauses.append)
+        assert refused(gateway.numbers).id == "W3"
+        gateway.close()
+
+    assert pauses == [2.0, 2.0]
+
+
+def test_the_tries_end_with_the_time(twilio, monkeypatch):
+    """Of a Twilio that takes long for each of its errors no third answer is waited for."""
+    clock, ahead = time.monotonic, []
+    monkeypatch.setattr("time.monotonic", lambda: clock() + 100 * len(ahead))
+    twilio.faults.add("GET", "Numbers", status=503, times=None)
+    gateway = twilio.connected(login_at(twilio.origin), in_process=True)
+    gateway._http._pause = ahead.append
+
+    assert refused(gateway.numbers).id == "W3"
+    assert len(twilio.requests) == 2
+
+
 def test_the_clock_is_compared_with_twilios(gateway):
     """Every answer tells Twilio's time."""
     assert gateway.clock_offset is None
@@ -589,8 +613,13 @@ def _raising(error):
     return request
 
 
-def test_a_name_that_nobody_knows():
+def test_a_name_that_nobody_knows(monkeypatch):
     """DNS has its own words: the usual cause is no network at all."""
+
+    def unknown(*_args, **_options):
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
     gateway = TwilioGateway(login_at("http://twilio.invalid"), pause=lambda _seconds: None)
 
     problem = refused(gateway.numbers)
@@ -599,14 +628,15 @@ def test_a_name_that_nobody_knows():
     gateway.close()
 
 
-def test_path_and_query_go_to_the_other_origin_unchanged(twilio, gateway):
+def test_path_and_query_go_to_the_other_origin_unchanged(twilio, gateway, monkeypatch):
     """`SMSQUEST_TWILIO_URL` replaces scheme and host, also of the pages of a v1 list."""
-    for index in range(3):
-        twilio.account.add_service(f"s{index}")
+    monkeypatch.setattr("smsquest_cli.twilio_api.gateway.PAGE", 2)
+    numbers = [f"+1202555010{index}" for index in range(5)]
+    for number in numbers:
+        twilio.account.add_address(number)
 
-    gateway.services()
-
-    assert twilio.requests == ["GET /v1/Services"]
+    assert sorted(gateway.conversations_addresses()) == numbers
+    assert twilio.requests == ["GET /v1/Configuration/Addresses"] * 3
 
 
 def test_the_environment_has_no_say(twilio, monkeypatch):

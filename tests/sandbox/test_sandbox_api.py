@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 import requests
 from apps import refused, sdk, send
+from ports import closed_port
 from pretend_twilio import served
 from twilio.base.exceptions import TwilioException
 
@@ -284,11 +286,12 @@ def test_a_phone_is_played_from_another_process(sandbox, origin, app, app_url):
 def test_an_exchange_is_the_same_after_the_journey(sandbox, app, app_url):
     """The JSON of an exchange holds all of it."""
     app.answers["/sms"] = ["<Response><Message/></Response>"]
-    exchanges = [
-        sandbox.play("hi", url=f"{app_url}/sms"),
-        sandbox.play("STOP", url="http://127.0.0.1:1/"),
-        sandbox.play("hi"),
-    ]
+    with closed_port() as port:
+        exchanges = [
+            sandbox.play("hi", url=f"{app_url}/sms"),
+            sandbox.play("STOP", url=f"http://127.0.0.1:{port}/"),
+            sandbox.play("hi"),
+        ]
 
     for exchange in exchanges:
         again = Exchange.from_record(json.loads(json.dumps(exchange.to_record())))
@@ -323,6 +326,13 @@ def test_nobody_plays_without_the_control_token(sandbox, origin, token):
 
     assert (status, answer["code"]) == (403, 20403)
     assert sandbox.account.messages() == []
+
+
+def test_every_sandbox_has_a_control_token_of_its_own():
+    """Who knows that of one run, or its source, plays in no other."""
+    with Sandbox(workers=0) as one, Sandbox(workers=0) as other:
+        assert one.control_token != other.control_token
+        assert re.fullmatch("[0-9a-f]{64}", one.control_token)
 
 
 def test_reset_forgets_everything():
