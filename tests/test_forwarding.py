@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from urllib.parse import quote, quote_plus
 
 import pytest
+from fake_ngrok.place import wait_for
 from flask import Flask, Response, redirect, request
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,6 +23,7 @@ from werkzeug.serving import make_server
 from smsquest_cli import forwarding, signing
 from smsquest_cli.forwarding import Forwarder, app_address, forwarded, status_address
 from smsquest_cli.messages import Message
+from smsquest_cli.presence import Presence
 from smsquest_cli.problems import UsageError
 from smsquest_cli.server import bind
 from smsquest_cli.wire import Request
@@ -572,7 +574,7 @@ def test_an_app_that_restarts_is_waited_for(forwarder):
         one.watch(told.append)
         waiting = threading.Thread(target=lambda: answered.append(answer(one)))
         waiting.start()
-        waiting.join(0.2)
+        wait_for(lambda: "A17" in [note.id for note in told])
         assert waiting.is_alive()
 
     with werkzeug_served(explained_app(), port=port):
@@ -586,12 +588,13 @@ def test_an_app_that_restarts_is_waited_for(forwarder):
 
 def test_closing_ends_the_waiting(forwarder):
     """A serve that stops does not wait for an app that is not there."""
-    answered = []
+    answered, told = [], []
     with closed_port() as port:
         one = forwarder(f"http://127.0.0.1:{port}/sms")
+        one.watch(told.append)
         waiting = threading.Thread(target=lambda: answered.append(answer(one)))
         waiting.start()
-        waiting.join(0.1)
+        wait_for(lambda: "A17" in [note.id for note in told])
 
         one.close()
         waiting.join(3)
@@ -634,6 +637,19 @@ def test_an_app_that_is_not_there_is_told_at_once_and_its_return_too(forwarder, 
     assert {problem.sid for problem in told} == {None}
     assert told[-1].line == f"your app listens on 127.0.0.1:{port} again"
     assert told[-1].severity == "note"
+
+
+def test_after_the_end_an_app_that_is_back_is_no_news():
+    """A request that was under way may meet it then; nobody is there to hear of it."""
+    back = []
+    presence = Presence(back.append)
+    with closed_port() as port:
+        url = f"http://127.0.0.1:{port}/sms"
+        presence.missed(url)
+        presence.close()
+        presence.met(url)
+
+    assert back == []
 
 
 def test_an_app_that_is_there_is_not_told(raw_app, forwarder):

@@ -14,6 +14,7 @@ from fake_ngrok.place import LOCAL, QUICK, agents_of, make_place, settings, wait
 
 from smsquest_cli.problems import LocalError, TunnelError
 from smsquest_cli.tunnel import NgrokTunnel
+from smsquest_cli.tunnel.agent import ENDED, LOST
 from smsquest_cli.tunnel.watch import Watch
 
 
@@ -221,6 +222,34 @@ def test_an_agent_that_comes_after_the_end_is_ended():
     Watch(begin, stopping=stopping, tell=None, verify=None, timings=QUICK).open(None)
 
     assert closed.is_set()
+
+
+def test_news_of_an_agent_that_was_replaced_is_no_news():
+    """It may be late: what it says is not about the one that runs now."""
+    heard, told = [], queue.SimpleQueue()
+
+    class Agent:
+        url = LOCAL
+
+        def close(self):
+            """Nothing runs."""
+
+    def begin(_url, hear):
+        heard.append(hear)
+        return Agent()
+
+    watch = Watch(begin, stopping=threading.Event(), tell=told.put, verify=None, timings=QUICK)
+    watch.open(None)
+    watch.watch()
+    try:
+        heard[0](ENDED)
+        assert following(told) == ("down", "ngrok's agent ended")
+        assert following(told) == ("up", "")
+        heard[0](ENDED)
+        heard[1](LOST)
+        assert following(told) == ("down", "ngrok lost its connection")
+    finally:
+        watch.close()
 
 
 def test_a_computer_that_slept_is_noticed_by_its_clock(open_tunnel):
