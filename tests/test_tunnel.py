@@ -184,6 +184,19 @@ def test_the_authtoken_is_on_no_command_line(place):
     assert TOKEN not in repr(settings(place))
 
 
+@pytest.mark.parametrize(("fault", "kind"), [("", "endpoints"), ("old", "tunnels")])
+def test_the_agents_page_does_not_show_the_texts(place, monkeypatch, fault, kind):
+    """It is open to every user of a computer, and keeps the requests that it inspects."""
+    monkeypatch.setenv("FAKE_NGROK_FAULTS", fault)
+    tunnel = NgrokTunnel.open(LOCAL, settings(place), timings=QUICK)
+    api = tunnel._watch.agent._child.api_url
+    answer = wire.send(wire.Request("GET", f"{api}/api/{kind}"))
+    tunnel.close()
+
+    [endpoint] = json.loads(answer.body)[kind]
+    assert (endpoint if kind == "endpoints" else endpoint["config"])["inspect"] is False
+
+
 @pytest.mark.usefixtures("tunnel")
 def test_no_file_is_written_into_the_users_folders(place):
     """Where there is no ngrok.yml, pyngrok makes one; ours is in our own home, for us alone."""

@@ -129,8 +129,8 @@ def serve(answer, host, port):
 class Endpoint:
     """One public URL: a loopback listener, the ingress, that forwards to the upstream."""
 
-    def __init__(self, agent, name, url, upstream):
-        self.agent, self.name, self.upstream = agent, name, upstream
+    def __init__(self, agent, name, url, upstream, *, inspect):
+        self.agent, self.name, self.upstream, self.inspect = agent, name, upstream, inspect
         want = urlsplit(url)
         port = want.port if want.hostname in ("127.0.0.1", "localhost") else None
         self.server = serve(self.forward, "127.0.0.1", port or 0)
@@ -144,10 +144,11 @@ class Endpoint:
             "fake_ingress": self.ingress,
         }
         if kind == "tunnels":
-            config = {"addr": self.upstream, "inspect": True}
+            config = {"addr": self.upstream, "inspect": self.inspect}
             proto = urlsplit(self.url).scheme
             return {**out, "public_url": self.url, "proto": proto, "config": config}
-        return {**out, "url": self.url, "upstream": {"url": self.upstream, "protocol": "http1"}}
+        upstream = {"url": self.upstream, "protocol": "http1"}
+        return {**out, "url": self.url, "upstream": upstream, "inspect": self.inspect}
 
     def forward(self, handler):
         body, headers = handler.body_in(), handler.headers
@@ -348,7 +349,8 @@ class Agent:
             refused = {"err": f"failed to start tunnel: {reason}"}
             raise RefusedError(502, "failed to start tunnel", refused, 103)
         upstream = upstream if "://" in upstream else f"http://{upstream}"
-        endpoint = self.endpoints[name] = Endpoint(self, name, url, upstream)
+        inspect = wanted.get("inspect", True)
+        endpoint = self.endpoints[name] = Endpoint(self, name, url, upstream, inspect=inspect)
         log("info", "started tunnel", obj="tunnels", name=name, addr=upstream, url=endpoint.url)
         if "garbage" in FAULTS:
             write_log(b"lvl=info msg=\xff\xfe\n")
