@@ -14,6 +14,9 @@ import subprocess
 import sys
 import textwrap
 import threading
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pexpect
@@ -24,6 +27,8 @@ from pretend_twilio import pretend_twilio
 from program import COMMAND
 
 from smsquest_cli import processes
+from smsquest_cli.eventlog import LogEntry, open_log
+from smsquest_cli.events import Inbound
 from smsquest_cli.sandbox import NUMBER
 
 OLD = "https://demo.twilio.com/welcome/sms/reply"
@@ -235,16 +240,32 @@ def test_restore_puts_it_back_after_a_crash(serve, smsquest_here, twilio, addres
     assert twilio.number.sms_url == OLD
 
 
-def test_backfill_lists_what_came_while_nobody_listened(serve, twilio, address):
-    """--backfill: found by the API, marked as missed, and not counted as received."""
+def test_backfill_lists_what_came_while_nobody_listened(serve, twilio, address, home):
+    """--backfill: found by the API, marked as missed, and not counted as received.
+
+    What an earlier run received was not missed, nor what somebody sent to the number by the API.
+    """
     twilio.number.sms_url = ""
+    received = twilio.sandbox.play("I am known")
+    with closing(open_log(home / "events.sqlite3", run="earlier")) as log:
+        log.append(
+            LogEntry(
+                Inbound(
+                    ts=datetime.now(UTC), sid=received.sid, from_=received.from_, to=NUMBER,
+                    body=received.body, method="POST",
+                )
+            )
+        )  # fmt: skip
+    logged = twilio.account.copy_of(twilio.account.message(received.sid))
+    twilio.account.add_message(replace(logged, sid="SM" + "2" * 32, direction="outbound-api"))
     missed = twilio.sandbox.play("anybody there?")
     listener = serve(*address, "--backfill", "1h")
 
-    inbound = listener.wait_for("inbound")
+    listener.wait_for("inbound", sid=missed.sid)
 
-    assert (inbound["sid"], inbound["missed"]) == (missed.sid, True)
     listener.stop()
+    came = [record for record in listener.records if record["type"] == "inbound"]
+    assert [(inbound["sid"], inbound["missed"]) for inbound in came] == [(missed.sid, True)]
     assert listener.records[-1]["inbound"] == 0
 
 
