@@ -164,12 +164,17 @@ def test_the_owner_of_a_taken_port_is_named(tmp_path, name, arguments, shown):
         bind(port)
 
 
-def test_lsof_names_the_owner_where_there_is_no_proc(tmp_path, monkeypatch):
-    """On other systems lsof is asked, if there is one; else it is another program."""
+@pytest.mark.skipif(owners.shutil.which("lsof") is None, reason="there is no lsof here")
+def test_lsof_names_the_owner_where_there_is_no_proc(tmp_path):
+    """On other systems it is asked."""
     with other_program(tmp_path / "app.py") as (port, pid):
-        if owners.shutil.which("lsof"):
-            assert owners._pid_by_lsof(port) == pid
-            assert owners._command(pid)
+        assert owners._pid_by_lsof(port) == pid
+        assert owners._command(pid)
+
+
+def test_without_lsof_and_proc_the_owner_is_another_program(tmp_path, monkeypatch):
+    """Nothing is guessed."""
+    with other_program(tmp_path / "app.py") as (port, _pid):
         monkeypatch.setattr(owners.sys, "platform", "darwin")
         monkeypatch.setattr(owners.shutil, "which", lambda _: None)
 

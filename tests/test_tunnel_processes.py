@@ -74,7 +74,7 @@ import sys
 import threading
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from fake_ngrok.place import QUICK, settings
+from fake_ngrok.place import LOCAL, QUICK, settings
 from smsquest_cli.signals import Signals, StopRequested
 from smsquest_cli.tunnel import NgrokTunnel
 tunnel = None
@@ -83,7 +83,7 @@ with Signals() as signals:
         with signals.interruptible():
             print("opening", flush=True)
             tunnel = NgrokTunnel.open(
-                "http://127.0.0.1:9", settings(Path(sys.argv[2]), domain=sys.argv[3]), timings=QUICK
+                LOCAL, settings(Path(sys.argv[2]), domain=sys.argv[3]), timings=QUICK
             )
         print(tunnel.url, flush=True)
         with signals.interruptible():

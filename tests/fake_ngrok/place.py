@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import socket
 import sys
 import threading
 import time
@@ -16,7 +18,10 @@ from smsquest_cli.problems import TunnelError
 from smsquest_cli.tunnel import NgrokSettings, NgrokTunnel, Timings
 
 AGENT = Path(__file__).parent / "fake_ngrok.py"
-LOCAL = "http://127.0.0.1:9"  # where nobody listens
+_HELD = socket.socket()  # nobody else is given its port
+_HELD.bind(("127.0.0.1", 0))
+atexit.register(_HELD.close)
+LOCAL = f"http://127.0.0.1:{_HELD.getsockname()[1]}"  # where nobody listens
 TOKEN = "2abcdefgh1_ABCDEFGH1"
 QUICK = Timings(version=20, startup=10, start=20, tick=0.05, reconnect=0.6, pauses=(0.1,), lost=30)
 
