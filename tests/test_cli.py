@@ -29,6 +29,29 @@ def function_of(command):
     return getattr(importlib.import_module(f"smsquest_cli.cli.{name}"), name)
 
 
+PRESSED_EARLY = """
+import sys
+from smsquest_cli.__main__ import main
+
+class Pressed:
+    def find_spec(self, name, *_):
+        if name == "smsquest_cli.cli":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Pressed())
+main()
+"""
+
+
+def test_ctrl_c_before_anything_has_begun_is_no_traceback():
+    """Whoever sees a mistake in what was typed presses it while Python still imports."""
+    done = subprocess.run(
+        [sys.executable, "-c", PRESSED_EARLY, "serve"], capture_output=True, check=False
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
+
+
 @pytest.mark.parametrize(("command", "line"), COMMANDS.items())
 def test_the_overview_says_of_a_command_what_its_own_help_says(command, line):
     """The list of commands is text; this holds it and the commands together."""

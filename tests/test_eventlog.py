@@ -496,6 +496,16 @@ def test_the_database_of_another_program_is_left_alone(tmp_path):
     assert [file.name for file in tmp_path.glob("app.db*")] == ["app.db"]
 
 
+def test_a_file_that_is_no_database_is_left_alone(tmp_path):
+    """A mistyped name costs nobody their notes: they are not set aside as a damaged log."""
+    path = tmp_path / "notes.txt"
+    path.write_text("precious " * 999)
+
+    with pytest.raises(LocalError, match="no event log"):
+        open_log(path, run="run")
+    assert path.read_text() == "precious " * 999
+
+
 def test_what_a_newer_version_has_written_is_left_alone(path, log):
     """An older smsquest does not guess at a schema that it does not know."""
     log.append(LogEntry(inbound()))

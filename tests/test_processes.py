@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 from smsquest_cli import processes
 
@@ -24,6 +27,14 @@ def test_a_process_is_known_while_it_runs_and_not_after():
 def test_another_process_with_the_pid_is_not_the_one_we_knew():
     """A pid that was taken by another program is not mistaken for ours."""
     assert not processes.is_running(os.getpid(), "another boot:1")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it is a time of day")
+def test_a_process_of_before_the_last_start_of_the_computer_is_not_known():
+    """Its pid and its time since the start may come again, the start itself does not."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+    assert boot in processes.own_identity()
 
 
 def test_no_identity_is_nobody():
