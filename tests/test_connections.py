@@ -96,6 +96,61 @@ def test_what_an_app_has_in_hand_is_not_sent_again(connections, monkeypatch, las
     assert len(requests) == 2
 
 
+def test_what_came_while_a_connection_rested_is_no_answer(connections):
+    """Some servers say 408 before they close it: the next request is not answered by that."""
+    answered, said = threading.Event(), threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve():
+            rested, _ = listener.accept()
+            with rested:
+                rested.recv(4096)
+                rested.sendall(ANSWER)
+                assert answered.wait(10)
+                rested.sendall(ANSWER.replace(b"200 OK", b"408 Timeout"))
+                said.set()
+                fresh, _ = listener.accept()
+                with fresh:
+                    fresh.recv(4096)
+                    fresh.sendall(ANSWER)
+
+        server = threading.Thread(target=serve, daemon=True)
+        server.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        statuses = [send(connections, url).status]
+        answered.set()
+        assert said.wait(10)
+        statuses.append(send(connections, url).status)
+        server.join(5)
+
+    assert statuses == [200, 200]
+
+
+def test_a_connection_that_has_rested_long_is_not_used_again(connections, monkeypatch):
+    """Many a server closes it just then, and what is sent on it is lost."""
+    monkeypatch.setattr("smsquest_cli.connections.REST_SECONDS", 0.0)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        more = []
+
+        def serve():
+            for _ in range(2):
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(4096)
+                    connection.sendall(ANSWER)
+                    more.append(connection.recv(4096))
+
+        server = threading.Thread(target=serve, daemon=True)
+        server.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        for _ in range(2):
+            assert send(connections, url).body == b"ok"
+        connections.close()
+        server.join(5)
+
+    assert more == [b"", b""]
+
+
 def test_after_closing_nothing_is_kept():
     """What is used later is closed at once."""
     connections = Connections()

@@ -402,6 +402,31 @@ def test_a_link_is_not_followed(journal, entry, tmp_path, name):
     assert (tmp_path / "precious").read_text() == "mine"
 
 
+def test_who_writes_has_the_journal_for_itself(journal, entry, monkeypatch):
+    """Between looking and writing no other process changes it."""
+    import fcntl
+
+    refused = []
+
+    def meanwhile(_handle):
+        with (journal.folder / ".lock").open() as other:
+            try:
+                fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                refused.append(True)
+            else:
+                refused.append(False)
+
+    monkeypatch.setattr(os, "fsync", meanwhile)
+    journal.write(entry, replacing=None)
+    journal.archive(entry, journal_module.SET)
+    journal.revive(entry)
+    journal.clear(entry)
+
+    assert refused
+    assert all(refused)
+
+
 def test_a_folder_that_cannot_lock_still_works(journal, entry, monkeypatch):
     """Some network folders have no locks."""
     import fcntl
