@@ -11,6 +11,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from types import SimpleNamespace
 
 import pytest
@@ -392,9 +393,8 @@ def test_errors_that_twilio_logged(doctor, twilio):
 )
 def test_a_wrong_clock(doctor, monkeypatch, ahead, line):
     """T13 before it happens."""
-    from smsquest_cli.twilio_api import TwilioGateway
-
-    monkeypatch.setattr(TwilioGateway, "clock_offset", ahead.total_seconds())
+    told = format_datetime(datetime.now(UTC) - ahead, usegmt=True)
+    monkeypatch.setattr("pretend_twilio.formatdate", lambda **_: told)
 
     check = doctor()["clock"]
 
@@ -404,9 +404,7 @@ def test_a_wrong_clock(doctor, monkeypatch, ahead, line):
 
 def test_no_time_is_no_wrong_time(doctor, monkeypatch):
     """Some servers tell none."""
-    from smsquest_cli.twilio_api import TwilioGateway
-
-    monkeypatch.setattr(TwilioGateway, "clock_offset", None)
+    monkeypatch.setattr("pretend_twilio.formatdate", lambda **_: "")
 
     assert doctor()["clock"].state == "skipped"
 

@@ -718,27 +718,21 @@ def test_a_fallback_without_url_cannot_be_put_back(twilio, gateway, point, told)
     assert told.words == ["pointed", "N13", "restored"]
 
 
-def test_a_refusal_to_read_is_not_taken_for_a_number_that_is_gone(gateway, point, journal):
+def test_a_refusal_to_read_is_not_taken_for_a_number_that_is_gone(twilio, point, journal):
     """Only 404 means that: for anything else the journal stays."""
-
-    def refuse(_name):
-        raise RefusedRequestError(action="x", status=403, code=20403, message="no")
-
-    with pytest.raises(NotRestoredError, match="20403"), point():
-        gateway.before = refuse
+    with pytest.raises(NotRestoredError, match="W1: Twilio refused to read"), point():
+        twilio.faults.add("GET", "/IncomingPhoneNumbers/", status=403, times=None)
 
     assert journal.entries()
 
 
-def test_another_refusal_to_put_back_is_told(gateway, point, journal):
+def test_another_refusal_to_put_back_is_told(twilio, point, journal):
     """A TwiML app that was deleted meanwhile cannot be attached again: M1, and the journal."""
-
-    def refuse(name):
-        if name == "set_number":
-            raise RefusedRequestError(action="x", status=400, code=21420, message="no such app")
+    app = twilio.account.add_application(sms_url="https://x.example/app")
+    twilio.number.sms_application_sid = app.sid
 
     with pytest.raises(NotRestoredError, match="21420"), point():
-        gateway.before = refuse
+        del twilio.account.applications[app.sid]
 
     assert journal.entries()
 

@@ -112,9 +112,7 @@ def abandoned(environment, tmp_path, twilio, address):
             if len(begun) == 1:
                 begun.append(environ)
                 listener.send_signal(number)
-                threading.Event().wait(
-                    0.3
-                )  # Twilio takes its time: the signal is handled meanwhile
+                threading.Event().wait(0.3)  # Twilio takes its time: it is handled meanwhile
             return answer(environ, start)
 
         begun, number = [None], signal.SIGHUP if window else signal.SIGINT
