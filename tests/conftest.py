@@ -15,7 +15,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-from ports import reserved_port
+from ports import closed_port, reserved_port
 from program import COMMAND
 
 from smsquest_cli import cli
@@ -242,6 +242,13 @@ def address():
     """A port of this computer and the public URL that leads there: somebody's own tunnel."""
     with reserved_port() as port:
         yield ("--port", port, "--public-url", f"http://127.0.0.1:{port}")
+
+
+@pytest.fixture
+def nobody():
+    """An origin where nobody listens: named first, it outlives whatever may call it."""
+    with closed_port() as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,6 @@ import pytest
 from flask import Flask, Response, request
 from hypothesis import given
 from hypothesis import strategies as st
-from ports import closed_port
 from twilio.request_validator import RequestValidator
 from werkzeug.serving import make_server
 
@@ -272,13 +271,12 @@ def test_a_status_callback_goes_where_callbacks_went(sandbox, smsquest_here):
     assert re.search(r"^replayed  SM\S+  \S+ -> \S+  status delivered$", done.stdout, re.MULTILINE)
 
 
-def test_nobody_there_is_exit_8(sandbox, smsquest_here):
+def test_nobody_there_is_exit_8(nobody, sandbox, smsquest_here):
     """The target cannot be reached: said, with the code that Twilio would log."""
     sandbox()
     smsquest_here("simulate", "hello", "--pace", "instant")
 
-    with closed_port() as port:
-        done = smsquest_here("replay", "last", "--to", f"http://127.0.0.1:{port}/sms")
+    done = smsquest_here("replay", "last", "--to", f"{nobody}/sms")
 
     assert done.returncode == 8
     assert "no answer" in done.stdout

@@ -86,15 +86,15 @@ def test_the_text_may_come_from_standard_input(twilio, smsquest):
     assert (message.body, message.callback) == ("two\nlines", None)
 
 
-def test_the_callback_may_go_elsewhere(twilio, smsquest_here):
+def test_the_callback_may_go_elsewhere(nobody, twilio, smsquest_here):
     """--status-callback takes any URL that Twilio can use, and no other."""
     arguments = ("send", "Hi", "--to", PHONE, "--from", NUMBER, "--status-callback")
 
-    done = smsquest_here(*arguments, "http://127.0.0.1:1/status", env=twilio.environment)
+    done = smsquest_here(*arguments, f"{nobody}/status", env=twilio.environment)
     refused = smsquest_here(*arguments, "/status", env=twilio.environment)
 
     (message,) = twilio.account.messages()
-    assert (done.returncode, message.callback.url) == (0, "http://127.0.0.1:1/status")
+    assert (done.returncode, message.callback.url) == (0, f"{nobody}/status")
     assert (refused.returncode, "error[N10]" in refused.stderr) == (2, True)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 import pytest
-from ports import closed_port, reserved_port
+from ports import reserved_port
 from pretend_twilio import served
 from program import COMMAND
 
@@ -554,13 +554,11 @@ def test_a_log_that_is_damaged_meanwhile_ends_the_run_and_is_kept(serve, environ
         ),
     ],
 )
-def test_the_header_says_what_answers(serve, options, words):
+def test_the_header_says_what_answers(nobody, serve, options, words):
     """Whoever wonders where the replies come from finds it there."""
-    with closed_port() as port:
-        app = f"http://127.0.0.1:{port}"
-        given = [option.replace("{app}", app) for option in options]
-        listener = serve("--sandbox", "--port", 0, *given)
-        assert listener.ready
-        listener.stop()
+    given = [option.replace("{app}", nobody) for option in options]
+    listener = serve("--sandbox", "--port", 0, *given)
+    assert listener.ready
+    listener.stop()
 
-    assert words.replace("{app}", app) in listener.stderr
+    assert words.replace("{app}", nobody) in listener.stderr

@@ -429,14 +429,14 @@ def test_a_refused_signature_is_explained_for_any_app(smsquest_here):
 
 
 @pytest.mark.parametrize(("path", "code"), [("/sms", 0), ("/nowhere", 8)])
-def test_a_stranger_may_be_refused_and_nothing_else(smsquest_here, path, code):
+def test_a_stranger_may_be_refused_and_nothing_else(nobody, smsquest_here, path, code):
     """A job that checks how strangers fare notices an app that is not there or lacks the route."""
     with served(an_app()) as url:
         found = smsquest_here("simulate", "x", "--unsigned", "--url", url + path)
-    nobody = smsquest_here("simulate", "x", "--unsigned", "--url", "http://127.0.0.1:1/sms")
+    missed = smsquest_here("simulate", "x", "--unsigned", "--url", f"{nobody}/sms")
 
-    assert (found.returncode, nobody.returncode) == (code, 8)
-    assert "error[E5]" in nobody.stderr
+    assert (found.returncode, missed.returncode) == (code, 8)
+    assert "error[E5]" in missed.stderr
 
 
 @pytest.mark.parametrize(
@@ -458,9 +458,9 @@ def test_what_cannot_be_called_or_meant_is_said(smsquest_here, arguments, proble
     assert "lovelace" not in done.stderr
 
 
-def test_records_say_why_there_is_no_answer(smsquest_here):
+def test_records_say_why_there_is_no_answer(nobody, smsquest_here):
     """The end of a command is a record with the reason and the whole SID."""
-    done = smsquest_here("simulate", "x", "--url", "http://127.0.0.1:1/sms", "-o", "json")
+    done = smsquest_here("simulate", "x", "--url", f"{nobody}/sms", "-o", "json")
 
     inbound, error = [json.loads(line) for line in done.stdout.splitlines()]
     assert (error["id"], error["sid"]) == ("E5", inbound["sid"])
