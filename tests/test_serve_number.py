@@ -101,7 +101,7 @@ def abandoned(environment, tmp_path, twilio, address):
         started.append(listener)
         os.close(writer)
         shown = b""
-        while (b"waiting for" if window else b'"type": "ready"') not in shown:
+        while (b"waiting for the first" if window else b'"type": "ready"') not in shown:
             shown += (more := os.read(reader, 1 << 16))
             assert more, shown
         if refuse:
