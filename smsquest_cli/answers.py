@@ -105,7 +105,11 @@ def causes(request: Request, answer: Answer, *, public_url: str | None = None) -
         yield Finding("A6", {"host": request.header("Host") or request.host}, 11200)
     elif status < 500 and (_CSRF.search(text) or status == 419):  # noqa: PLR2004 - Laravel's own
         yield Finding("A5", {"path": path}, 11200)
-    elif signed_url and status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+    elif (
+        signed_url
+        and status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+        and answer.header("WWW-Authenticate") is None  # which asks for a login
+    ):
         yield from _signature_refused(request, answer, parts, signed_url)
     else:
         yield _failed(request, answer, forwarded=public_url is not None)

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 ODD_TEXT: Final = "Tom & Jerry <3 1+1=2 100%\nsecond line, \N{GRINNING FACE} \u00fc"
 PICTURE: Final = "https://demo.twilio.com/owl.png"
 STRANGER: Final = ("AC" + "f" * 32, "f" * 32)
-REFUSALS: Final = (400, 401, 403)
 
 _MISSING: Final = (404, 405)  # nothing takes this method there
 
@@ -187,7 +186,7 @@ def _signed(bench: Bench) -> Verdict:
         else:
             bench.skip = "no handler there"
     verdict = _accepted(exchange)
-    bench.refuses = answer.status in REFUSALS
+    bench.refuses = exchange.is_refused
     if bench.refuses and (wrong := _accepts_instead(bench, exchange)):
         return Verdict("problem", f"{verdict.line}; it accepts one {wrong[0]}", wrong[1])
     return verdict
@@ -315,7 +314,7 @@ def _accepted(exchange: Exchange) -> Verdict:
     if answer is None:
         return _unanswered(exchange)
     took = f"{answer.status}, {answer.ms:.0f} ms"
-    if answer.status in REFUSALS:
+    if exchange.is_refused:
         by_get = exchange.request is not None and exchange.request.method == "GET"
         return Verdict("problem", f"{took}: {excerpt(answer)}", "S5" if by_get else "S10")
     if exchange.error is not None or graver:
@@ -331,7 +330,7 @@ def _accepted(exchange: Exchange) -> Verdict:
 
 def _refused(exchange: Exchange) -> Verdict:
     answer = exchange.answer
-    if answer is not None and answer.status in REFUSALS:
+    if answer is not None and exchange.is_refused:
         return Verdict("ok", f"{answer.status}, {answer.ms:.0f} ms")
     if redirected := _redirected(exchange):
         fix = "Answer 403 to what Twilio did not sign: a redirect is followed, as a GET."

@@ -239,7 +239,9 @@ class Journal:
         """Take *entry* out of the archive, as one that waits to be put back."""
         with self._alone():
             write_private(self._path(entry.sid), _to_text(_to_json(entry)), durable=True)
-            self._archived(entry).unlink(missing_ok=True)
+            for path in (self.folder / "archive").glob(f"{entry.sid}-*.json"):
+                if _read(path, sid=entry.sid, outcome=SET) == entry:
+                    path.unlink()
             sync_folder(self.folder)
 
     # Files

@@ -48,6 +48,11 @@ class Recorded:
     received_by: Ready | None  # the first run that received it
 
     @property
+    def had_app(self) -> bool:
+        """Whether it was handed to an app when it first came."""
+        return self.received_by is not None and self.received_by.forward_to is not None
+
+    @property
     def is_status(self) -> bool:
         """Whether it is a status callback, for a message that went out."""
         return "MessageStatus" in self.request.fields

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 CALLBACKS: Final = frozenset({"action", "statusCallback"})
+ITSELF: Final = "sms"  # beside the address of callbacks: the webhook that was called
 DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>'
 
 # What Twilio may send with a message; https://www.twilio.com/docs/messaging/guides/webhook-request
@@ -33,7 +34,8 @@ FIELDS: Final = tuple(
     InteractiveData FlowData ChannelMetadata Latitude Longitude Address Label ProfileName WaId
     Forwarded FrequentlyForwarded MessageType ReferralBody ReferralHeadline ReferralSourceId
     ReferralSourceType ReferralSourceUrl ReferralMediaId ReferralMediaContentType ReferralMediaUrl
-    ReferralCtwaClid OriginalRepliedMessageSender OriginalRepliedMessageSid""".split()  # noqa: SIM905
+    ReferralCtwaClid OriginalRepliedMessageSender OriginalRepliedMessageSid AddOns ListId
+    ListTitle ChannelPrefix""".split()  # noqa: SIM905
 )
 _PLACEHOLDER: Final = re.compile(r"\{\{|\}\}|\{([A-Za-z][A-Za-z0-9_]*)\}|[{}]")
 _MEDIA: Final = re.compile(r"Media(Url|ContentType)[0-9]")
@@ -47,6 +49,7 @@ class TwimlAnswer:
 
     twiml: bytes
     messages: tuple[OutgoingMessage, ...] = ()
+    redirect: str | None = None  # the URL where it sends Twilio next
 
 
 Rule = Callable[[Message, str], TwimlAnswer]
@@ -186,9 +189,11 @@ class _Document:
         self._name = name
         self._pieces: list[str | _Slot | None] = [DECLARATION]  # None: the status callbacks
         self._messages: list[_MessageTemplate] = []
+        self._redirect: _Template | None = None
         self._write(root)
         for verb in root.children:
             if verb.name == "Redirect":
+                self._redirect = self._template(verb.text.strip())
                 break  # what follows is never reached
             if verb.name == "Message":
                 self._messages.append(self._message(verb))
@@ -207,7 +212,10 @@ class _Document:
         ]
         messages = [template.filled(fields, status_url) for template in self._messages]
         sent = [message for message in messages if message.body.strip() or message.media]
-        return TwimlAnswer("".join(written).encode(), tuple(sent[:MOST_REPLIES]))
+        redirect = None
+        if self._redirect is not None:
+            redirect = _address(status_url, self._redirect.filled(fields) or ITSELF)
+        return TwimlAnswer("".join(written).encode(), tuple(sent[:MOST_REPLIES]), redirect)
 
     def _write(self, element: markup.Element) -> None:
         self._pieces.append(f"<{element.name}")

@@ -24,7 +24,6 @@ from smsquest_cli.sandbox import (
     SentMessage,
 )
 from smsquest_cli.sandbox.recorded import witness
-from smsquest_cli.twiml import Finding
 from smsquest_cli.webhook_urls import in_ascii, shown, web_parts
 
 if TYPE_CHECKING:
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from smsquest_cli.runs import Run
     from smsquest_cli.sandbox.recorded import Witness
 
+UNFOLLOWED: Final = "T14"  # a redirect that Twilio follows, and a replay does not
 SETTLE_SECONDS: Final = 30.0
 ANSWER_SECONDS: Final = 45.0  # a webhook may have 15, and redirects and a fallback as much again
 STOPPED: Final = (
@@ -244,8 +244,15 @@ def verdict(
 def _failure(exchange: Exchange) -> int | str | None:
     """What went wrong, as Twilio's code or as the id of a problem that the serve recorded."""
     alerts = [alert.code for alert in exchange.alerts if alert.level == "error"]
-    told = exchange.findings if exchange.recorded is None else exchange.recorded
-    problems = [
-        one.id for one in told if isinstance(one, Finding | Problem) and one.severity == "error"
-    ]
+    if exchange.recorded is None:
+        errors = [one for one in exchange.findings if one.severity == "error"]
+        problems = [one.id for one in errors if one.code or one.id == UNFOLLOWED]
+    else:
+        told = [one for one in exchange.recorded if isinstance(one, Problem)]
+        problems = [one.id for one in told if one.severity == "error" and _is_of_an_answer(one.id)]
     return next((one for one in (exchange.error, *alerts, *problems) if one is not None), None)
+
+
+def _is_of_an_answer(problem_id: str) -> bool:
+    """Whether a problem is about the answer, not about the delivery of a message or a loop."""
+    return problem_id.startswith(("A", "R", "S", "T8", "T14")) and problem_id != "R6"

@@ -46,6 +46,7 @@ TUNNELS: Final = (
 _LOCAL: Final = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 _SHORT: Final = re.compile(r"(?:0[xX][0-9a-fA-F]+|[0-9]+)(?:\.(?:0[xX][0-9a-fA-F]+|[0-9]+)){0,3}")
 _LOGIN: Final = re.compile(r"\A([^/?#]*//)[^/?#]*@")
+_ANY_LOGIN: Final = re.compile(r"\A(\w+:/+)?.*@", re.DOTALL)  # also with a slash in the password
 _PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 NOTHING: Final = "no webhook"
 DEMO: Final = "Twilio's demo reply"
@@ -135,7 +136,8 @@ def shown(url: str) -> str:
 
     It need not be one that can be called: what is mistyped holds a password all the same.
     """
-    return _LOGIN.sub(r"\1***@", url)
+    login = _LOGIN if web_parts(url) else _ANY_LOGIN
+    return login.sub(r"\1***@", url)
 
 
 def in_ascii(url: str) -> str | None:

@@ -60,8 +60,10 @@ class Request:
     @property
     def fields(self) -> dict[str, str]:
         """The form in its body and query, of a repeated field the first value, as in Flask."""
-        pairs = [*form_pairs(self.body), *form_pairs(urlsplit(self.url).query)]
-        return dict(reversed(pairs))
+        fields: dict[str, str] = {}
+        for name, value in (*form_pairs(self.body), *form_pairs(urlsplit(self.url).query)):
+            fields.setdefault(name, value)
+        return fields
 
     def header(self, name: str) -> str | None:
         """The value of the header *name* in any case, or None."""

@@ -429,6 +429,26 @@ def test_two_runs_exclude_each_other(twilio, point, journal):
     assert twilio.number.sms_url == OLD
 
 
+def test_a_refusal_does_not_settle_what_an_earlier_time_out_left_open(twilio, gateway, point):
+    """The first change may still take effect, so the original is written though it stands there."""
+
+    def refused(name):
+        if name == "set_number":
+            raise RefusedRequestError(action="x", status=400, code=21402, message="no")
+
+    with point() as pointing:
+        for failure in (unreachable, refused):
+            gateway.before = lambda name, fail=failure: name == "set_number" and fail(name)
+            with pytest.raises(TwilioRefusedError):
+                pointing.repoint(MOVED)
+        gateway.before = lambda _name: None
+        twilio.number.sms_url, twilio.number.sms_method = OLD, "GET"
+        changed = len(twilio.updates())
+
+    assert len(twilio.updates()) == changed + 1
+    assert pointing.restored is True
+
+
 def test_a_journal_that_others_keep_changing_is_given_up(point, journal, monkeypatch):
     """It is not a reason to wait for ever."""
     monkeypatch.setattr(journal, "write", lambda _entry, replacing: bool(replacing))

@@ -131,6 +131,17 @@ def test_a_conversation_in_steps_is_no_replay(serve, smsquest_here):
     assert [one for one in running.records if one["type"] == "problem"] == []
 
 
+def test_a_document_that_sends_twilio_on_is_looked_at_too(serve, smsquest_here, tmp_path):
+    """A19 for ``--twiml``, once; and no S8 for the steps that it asks for."""
+    (tmp_path / "lost.xml").write_text("<Response><Redirect>/nowhere</Redirect></Response>")
+    running = serve("--sandbox", "--port", 0, "--twiml", "lost.xml")
+    assert running.ready
+
+    smsquest_here("simulate", "x", "--pace", "instant")
+
+    assert running.wait_for("problem", id="A19")
+
+
 def test_an_undelivered_reply_is_told_to_the_app_and_to_us(smsquest_here):
     """A scenario is how the day of the reply goes."""
     app = an_app()

@@ -167,6 +167,33 @@ def test_what_came_and_what_is_for_others_is_no_complaint(look, log):
     assert look(gateway) == []
 
 
+def test_one_message_is_told_with_one_cause(look):
+    """What Twilio could not bring did not go elsewhere: D12, and no N7."""
+    gateway = Gateway()
+    gateway.log(at=START + timedelta(seconds=2))
+    gateway.complain(at=START + timedelta(seconds=3))
+
+    assert look(gateway) == ["D12"]
+
+
+def test_a_stranger_at_another_time_explains_nothing(look, log):
+    """A public address gets strange requests all day."""
+    gateway = Gateway()
+    gateway.complain(at=START + timedelta(seconds=2), sid="SM" + "8" * 32)
+    at = START + timedelta(seconds=28)
+    stranger = Rejected(ts=at, path="/sms", method="POST", reason="unsigned")
+    alerts = gateway.alerts
+
+    def meanwhile(**wanted):
+        if log.head() == 0:
+            log.append(LogEntry(stranger))
+        return alerts(**wanted)
+
+    gateway.alerts = meanwhile
+
+    assert look(gateway) == ["D12"]
+
+
 def test_what_was_refused_here_is_no_complaint(look, log):
     """Twilio logs our 403 as well; the refusal had its own line."""
     gateway = Gateway()

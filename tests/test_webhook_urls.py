@@ -67,7 +67,10 @@ def test_only_nothing_and_the_demo_are_free():
         ("https://hush@x.example/", "https://***@x.example/"),
         ("https://[bad", "https://[bad"),
         ("https://joe:hush@[bad", "https://***@[bad"),
-        ("htp://joe:hu@sh@x.example/a@b", "htp://***@x.example/a@b"),
+        ("htp://joe:hu@sh@x.example/a@b", "htp://***@b"),
+        ("joe:hush@x.example/sms", "***@x.example/sms"),
+        ("http:/joe:hush@x.example/", "http:/***@x.example/"),
+        ("http://joe:hu/sh#@x.example/", "http://***@x.example/"),
     ],
 )
 def test_a_password_in_a_url_is_not_shown(url, line):

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 INTERRUPTED: Final = 130
 TERMINATED: Final = 143
 TEXTING: Final = ("simulate", "send")
-SECRET_OPTION: Final = re.compile(r"No such option: --\S*(?:token|secret)\b", re.IGNORECASE)
+SECRET_OPTION: Final = re.compile(
+    r"No such option: --\S*(?:token|secret|password|api-key)\b", re.IGNORECASE
+)
 _UNREADABLE: Final[Any] = typer.BadParameter.__base__  # Typer has no name of its own for it
 
 
@@ -46,7 +48,8 @@ def _readable(ctx: typer.Context) -> Iterator[None]:
         problem = said.partition(", unable to parse")[0].strip().rstrip(".")
         named = f"smsquest {ctx.invoked_subcommand or ''}".strip()  # for errors that name none
         command = err.ctx.command_path if err.ctx else named
-        problem += _about_secrets(problem)
+        if hint := _about_secrets(problem):
+            problem = problem.partition(" (")[0] + hint  # not with options that look alike
         if name := _of_the_root(problem):
             problem += f"; it stands before the command: smsquest {name} …"
         elif command.endswith(TEXTING):

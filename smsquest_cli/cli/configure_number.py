@@ -196,7 +196,8 @@ class Task:
             route = route_of(gateway, chosen)
             change = plan(gateway, journal, route, wanted)
             for note in route.notes(at=datetime.now(UTC)):
-                if note.id != "N6":  # the question names that
+                # The question names the one, and the other is about what is changed here.
+                if note.id != "N6" and not (note.id == "N19" and fallback_url is not None):
                     console.show_problem(note)
             if change.is_needed and not self.dry_run:
                 _confirm(change, yes=yes)

@@ -164,7 +164,9 @@ def _twilio(target: Target, source: str) -> TwilioGateway | None:
         if err.id != "C1":
             from smsquest_cli import console, events
 
-            console.show_problem(events.Problem.told_by(err, at=datetime.now(UTC)))
+            severity = "note" if err.id == "C14" else "warning"  # its callbacks tell everything
+            now = datetime.now(UTC)
+            console.show_problem(events.Problem.told_by(err, at=now, severity=severity))
         return None
 
 

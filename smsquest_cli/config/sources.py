@@ -171,7 +171,7 @@ def twilio_cli_profiles(environment: Mapping[str, str]) -> Profiles:
     except (FileNotFoundError, NotADirectoryError):
         return Profiles(path)
     except OSError as err:
-        return Profiles(path, fault=(err.strerror or str(err)).lower())
+        return Profiles(path, fault=reason_of(err))
     except ValueError as err:
         return Profiles(path, fault=f"no JSON: {err}")
     if not isinstance(content, dict):

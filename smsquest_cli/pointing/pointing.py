@@ -23,7 +23,7 @@ from smsquest_cli.problems import (
     TwilioRefusedError,
 )
 from smsquest_cli.twilio_api import RefusedRequestError
-from smsquest_cli.webhook_urls import described
+from smsquest_cli.webhook_urls import PATHS, SMS, described
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,9 +85,10 @@ class Pointing:
         """What answered before, and will again."""
         return self._held.original_words()
 
-    def urls(self) -> tuple[str, ...]:
-        """Every URL of ours that the number has called."""
-        return self._held.ours
+    def urls(self) -> frozenset[str]:
+        """Every URL of ours that Twilio has called for the number."""
+        bases = [url.removesuffix(SMS) for url in self._held.ours]
+        return frozenset(base + path for base in bases for path in PATHS)
 
     def point(self, route: Route, url: str, *, owner: int | None = None) -> None:
         """Have the number call *url*, on behalf of the process *owner* (this one).
@@ -325,11 +326,12 @@ class Pointing:
         return Resource(self._gateway, held.sid, held.number, self._handling.pause)
 
     def _change(self, changes: Fields) -> None:
-        self._unsure = True
+        unsure_before, self._unsure = self._unsure, True
         try:
             self._resource.write(changes)
         except SmsquestError as err:
-            self._unsure = err.id in TRANSIENT  # a refusal that Twilio has answered changed nothing
+            # A refusal that Twilio has answered changed nothing; an earlier change still may.
+            self._unsure = unsure_before or err.id in TRANSIENT
             raise
         self._resource.confirm(changes, str(changes[self._held.url_field]))
         self._unsure = False

@@ -213,7 +213,7 @@ class Account:
         """
         with self.lock:
             first = next(iter(self.numbers.values()))
-            if name is not None and self.number(name) is None:
+            if name and self.number(name) is None:
                 self.add_number(
                     without_channel(name), sms_url=first.sms_url, sms_method=first.sms_method
                 )

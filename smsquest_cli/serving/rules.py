@@ -57,9 +57,9 @@ def _unfilled(template: str, option: str) -> Iterator[Problem]:
     for name, meant in replies.strange_fields(template).items():
         hint = f". Did you mean {{{meant}}}?" if meant else ""
         placeholder = f"{{{name}}}"
-        yield Problem.of(
-            "R18", at=datetime.now(UTC), placeholder=placeholder, option=option, hint=hint
-        )
+        severity = "warning" if meant else "note"  # it may be a field of an add-on, or --param's
+        now, values = datetime.now(UTC), {"placeholder": placeholder, "option": option}
+        yield Problem.of("R18", at=now, severity=severity, hint=hint, **values)
 
 
 def _ignored(rule: replies.Rule) -> Iterator[Problem]:

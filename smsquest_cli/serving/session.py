@@ -284,6 +284,8 @@ class Session:
         wanted = self._goal.until
         came = self._matching
         found = f"{came} came" if wanted else f"{_counted(came, kind)} came"
+        if self._answered < came:
+            found += f", {self._answered} answered"
         return {
             "expected": _counted(wanted, kind) if wanted else "stopped",
             "seconds": f"{self._goal.timeout:g}",

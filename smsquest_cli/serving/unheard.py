@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
     from smsquest_cli.eventlog import EventLog
-    from smsquest_cli.twilio_api import SentMessage, TwilioGateway
+    from smsquest_cli.twilio_api import Alert, SentMessage, TwilioGateway
 
 T = TypeVar("T", Rejected, Tunnel)
 
@@ -56,38 +56,47 @@ class Unheard:
 
     def look(self) -> list[Problem]:
         """The news; none if Twilio does not let us look."""
-        return [found for found in (self._missed(), *self._failed()) if found]
+        alerts = self._alerts()
+        missed = self._missed(explained={alert.resource_sid for alert in alerts})
+        return [*([missed] if missed else []), *self._failed(alerts)]
 
-    def _failed(self) -> Iterator[Problem]:
-        """D12 for what Twilio has against our URLs that was not seen here."""
+    def _alerts(self) -> list[Alert]:
+        """What Twilio has against our URLs, the oldest first."""
         try:
             alerts = self._gateway.alerts(since=self._since, limit=MOST)
         except SmsquestError:
-            return
-        for alert in reversed(alerts):
-            url = alert.url.partition("?")[0]
-            if alert.code is None or alert.code in self._codes or url not in self._urls():
+            return []
+        urls = self._urls()
+        return [alert for alert in reversed(alerts) if alert.url.partition("?")[0] in urls]
+
+    def _failed(self, alerts: list[Alert]) -> Iterator[Problem]:
+        """D12 for what was not seen here."""
+        for alert in alerts:
+            if alert.code is None or alert.code in self._codes:
                 continue
             at = (alert.at or self._now()) + self._ahead
             if self._now() - at <= self._patience:
                 continue  # what explains it may be on its way here
-            if self._log.sids(alert.resource_sid) or self._was_refused(at):
-                continue  # it came, and what was wrong was told then
+            came = alert.resource_sid and self._log.sids(alert.resource_sid)
+            if came or self._was_refused(at):
+                continue  # what was wrong was told then
             self._codes.add(alert.code)
+            url = alert.url.partition("?")[0]
             time, cause = f"{at.astimezone():%H:%M:%S}", short(alert.code)
             yield Problem.of(
                 "D12", at=self._now(), code=alert.code, url=url, time=time, cause=cause
             )
 
-    def _missed(self) -> Problem | None:
-        """N7, once."""
+    def _missed(self, *, explained: Collection[str]) -> Problem | None:
+        """N7, once; the messages *explained* were on their way to us."""
         if self._told:
             return None
         try:
             messages = self._gateway.messages(to=self._number, since=self._since, limit=MOST)
         except SmsquestError:
             return None
-        missing = next(filter(self._is_missing, reversed(messages)), None)
+        unexplained = [one for one in reversed(messages) if one.sid not in explained]
+        missing = next(filter(self._is_missing, unexplained), None)
         if missing is None:
             return None
         self._told = True
@@ -113,7 +122,8 @@ class Unheard:
         )
 
     def _was_refused(self, at: datetime) -> bool:
-        return any(self._seen(Rejected, since=at - self._patience))
+        soon = at + self._patience
+        return any(event.ts <= soon for event in self._seen(Rejected, since=at - self._patience))
 
     def _seen(self, kind: type[T], *, since: datetime) -> Iterator[T]:
         seen = self._log.read(self._began, run=self._run, types=(kind.type,), since=since)

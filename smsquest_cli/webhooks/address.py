@@ -54,9 +54,14 @@ class PublicAddress:
     def is_dead_end(self, url: str) -> bool:
         """Whether *url* is one of ours that leads to nobody: only some paths are passed on."""
         ours, theirs = urlsplit(self.base), urlsplit(url)
-        return (ours.scheme, ours.netloc) == (theirs.scheme, theirs.netloc) and (
-            theirs.path not in {self.path + path for path in PATHS}
-        )
+        if (ours.scheme, ours.netloc) != (theirs.scheme, theirs.netloc) or self.leads_here(url):
+            return False
+        # Beside the path of a proxy there may be others; "/status" for its own is a usual slip.
+        return theirs.path.startswith(f"{self.path}/") or theirs.path in PATHS
+
+    def leads_here(self, url: str) -> bool:
+        """Whether *url* is one at which we take requests."""
+        return url.partition("?")[0] in {self.base + path for path in PATHS}
 
     def status_url(self, sid: str) -> str:
         """Where the status of a reply to the message *sid*, already quoted, should go."""

@@ -76,4 +76,6 @@ class RuleAnswerer:
             content_type="text/xml",
             messages=answer.messages,
         )
-        return Answered(200, (("Content-Type", XML),), answer.twiml, reply)
+        return Answered(
+            200, (("Content-Type", XML),), answer.twiml, reply, redirect=answer.redirect
+        )

@@ -13,26 +13,33 @@ if TYPE_CHECKING:
 
     from smsquest_cli.events import Status
 
-# Codes that say that US carriers drop what an unregistered number sends.
 TRIAL: Final = (21608, 14111)  # the recipient is not verified
 OPTED_OUT: Final = 21610
 LOOP: Final = 14107
-LOOP_RULE: Final[Mapping[str, object]] = {"count": "more than 15", "seconds": 30}
+LOOP_RULE: Final[Mapping[str, object]] = {"count": "too many", "seconds": 30}
+MOST_TOLD: Final = 1000
+# Codes that say that US carriers drop what an unregistered number sends.
 UNREGISTERED: Final[Mapping[int, str]] = {30034: "A2P 10DLC", 30032: "toll-free verification"}
 
 
 class Failures:
-    """The failures of one run: an error code is explained the first time that it comes."""
+    """The failures of one run: an error code is explained the first time that it comes.
+
+    A code that is about a recipient is explained once for each.
+    """
 
     def __init__(self) -> None:
-        self._told: set[int] = set()
+        self._told: set[tuple[int, str | None]] = set()
 
     def told_by(self, status: Status) -> Problem | None:
         """The news in a recorded *status*, by the problem that has its cure, else D11; or None."""
         code = status.error_code
-        if status.status not in FAILURE or status.duplicate or code is None or code in self._told:
+        if status.status not in FAILURE or status.duplicate or code is None:
             return None
-        self._told.add(code)
+        key = (code, status.to if code in (*TRIAL, OPTED_OUT) else None)
+        if key in self._told or len(self._told) >= MOST_TOLD:
+            return None
+        self._told.add(key)
         sender, recipient = status.from_ or "the sender", status.to or "the recipient"
         values: dict[str, object]
         if programme := UNREGISTERED.get(code):

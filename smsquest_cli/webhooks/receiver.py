@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from smsquest_cli.signing import Verifier
     from smsquest_cli.webhooks.answering import Answered, App
 
+MOST_EXPECTED: Final = 1000
+MOST_REMARKED: Final = 20
 MAX_BODY: Final = 128 * 1024  # Twilio's own are a few kB
 TEXT: Final = (("Content-Type", "text/plain; charset=utf-8"),)
 
@@ -90,7 +92,7 @@ class Receiver:
         self._rejections = Rejections(self._record, now=now)
         self._failures = Failures()
         self._remarked: set[str] = set()  # other accounts whose requests were noted
-        self._redirected: set[str] = set()  # messages that come again by an answer of ours
+        self._expected: dict[str, str] = {}  # SID -> where an answer sent Twilio on with it
         self._cost_told = False  # that a character makes a reply longer: once is enough
 
     def move(self, public_url: str) -> None:
@@ -161,6 +163,7 @@ class Receiver:
             return _Prepared(arrival, arrival.entries, CONFIRMED)
         status_url = self._admission.address.status_url(quote(arrival.message.sid, safe=""))
         answered = self._rule.answer(arrival.message, status_url)
+        self._expect(arrival.message.sid, answered)
         entries = (*arrival.entries, *self._told_by(answered))
         return _Prepared(arrival, entries, _response(answered))
 
@@ -189,8 +192,7 @@ class Receiver:
             response = CONFIRMED
         else:
             answered = app.answer(arrival.message, arrival.request, record)
-            if answered.redirect is not None:
-                self._redirected.add(arrival.message.sid)
+            self._expect(arrival.message.sid, answered)
             self._log.append(*self._told_by(answered))
             response = _response(answered)
         assert on_disk is not None
@@ -269,7 +271,7 @@ class Receiver:
     def _told_by(self, answered: Answered) -> list[LogEntry]:
         reply = answered.reply
         entries = [LogEntry(reply), *[LogEntry(problem) for problem in answered.problems]]
-        entries += [LogEntry(problem) for problem in self._unheard(answered)]
+        entries += [LogEntry(problem) for problem in self._odd_urls(answered)]
         for message in reply.messages if not self._cost_told else ():
             if not message.body.isascii():  # nearly all are ASCII: segments cost more to count
                 parts = segment(message.body)
@@ -282,7 +284,7 @@ class Receiver:
                     return [*entries, LogEntry(note)]
         return entries
 
-    def _unheard(self, answered: Answered) -> Iterator[Problem]:
+    def _odd_urls(self, answered: Answered) -> Iterator[Problem]:
         """What is wrong with the URLs in the answer: of status callbacks and of a redirect."""
         reply, address = answered.reply, self._admission.address
         if answered.redirect is not None and address.is_dead_end(answered.redirect):
@@ -299,6 +301,8 @@ class Receiver:
         """C7 as a note, once for each account: the request was accepted, so nothing is wrong."""
         ours = self._account_sid
         if not ours or not account_sid or account_sid == ours or account_sid in self._remarked:
+            return
+        if len(self._remarked) >= MOST_REMARKED:  # anybody may name one if nothing is checked
             return
         self._remarked.add(account_sid)
         what = f"accepted a request of {masked(account_sid)}, not of {masked(ours)}"
@@ -317,8 +321,24 @@ class Receiver:
         message = arrival.message
         if message is None or not (isinstance(recorded, Inbound) and recorded.duplicate):
             return
-        if message.error_code is None and message.sid not in self._redirected:
+        if message.error_code is None and not self._is_expected(message.sid, arrival.request):
             self._record(self._repeat_of(message, arrival.request))
+
+    def _expect(self, sid: str, answered: Answered) -> None:
+        """Remember that the message comes again, if the answer sends Twilio on to us with it."""
+        if answered.redirect is None or not self._admission.address.leads_here(answered.redirect):
+            return
+        if len(self._expected) >= MOST_EXPECTED:  # redirects that Twilio never followed
+            self._expected.clear()
+        self._expected[sid] = answered.redirect
+
+    def _is_expected(self, sid: str, request: Request) -> bool:
+        """Whether *request* is the one that our answer asked for; it is expected once."""
+        url = self._expected.get(sid)
+        if url is None or request.url.removeprefix(url)[:1] not in ("", "?", "&"):  # by GET: fields
+            return False
+        del self._expected[sid]
+        return True
 
     def _repeat_of(self, message: Message, request: Request) -> Problem:
         first = self._log.request_of(message.sid)
