@@ -67,7 +67,7 @@ def main() -> None:
                 verifier=Verifier(TOKEN),
                 account_sid=ACCOUNT,
             )
-            receiver.public_url = PUBLIC
+            receiver.move(PUBLIC)
             requests = [parsed(one) for one in raw]
             admission = receiver._admission  # noqa: SLF001 - its stages are what this is about
             forms = [dict(admission.fields(one)[0]) for one in requests]

@@ -108,7 +108,7 @@ def serve_smsquest(*, wait: bool = True) -> None:
         receiver = Receiver(
             log, answerer, run="benchmark", verifier=Verifier(TOKEN), account_sid=ACCOUNT
         )
-        receiver.public_url = PUBLIC
+        receiver.move(PUBLIC)
         listening = bind(0)
         with listening.serving(create_app(receiver), quick=receiver):
             announce(listening.port)
