@@ -67,6 +67,11 @@ def running(home: Path) -> list[Run]:
     return sorted(found, key=lambda run: run.ready.ts, reverse=True)
 
 
+def running_sandbox(home: Path) -> Run | None:
+    """The newest ``serve --sandbox`` that is ready now, if there is one."""
+    return next((run for run in running(home) if run.ready.sandbox is not None), None)
+
+
 def _run(content: dict[str, object]) -> Run:
     """The run that *content* describes; raises `ValueError`, `KeyError` or `TypeError`."""
     ready = from_record(content["ready"])

@@ -115,8 +115,8 @@ def test_without_credentials_the_rest_is_still_looked_at(doctor):
     assert checks["journal"].state == "ok"
 
 
-def test_a_sandbox_needs_no_credentials(doctor, twilio):
-    """Somebody who only practises is told so."""
+def test_a_sandbox_needs_neither_credentials_nor_a_tunnel(doctor, twilio):
+    """Somebody who only practises is told so, and finds nothing wrong."""
     sandbox = SandboxAccount(
         api_url=twilio.origin, account_sid=ACCOUNT_SID, number=NUMBER, phone=PHONE
     )
@@ -125,6 +125,8 @@ def test_a_sandbox_needs_no_credentials(doctor, twilio):
 
     assert checks["credentials"].state == "ok"
     assert "needs none" in checks["credentials"].line
+    assert checks["ngrok-token"].state == "skipped"
+    assert [one.id for one in checks.values() if one.state == "problem"] == []
 
 
 def test_refused_credentials(doctor):

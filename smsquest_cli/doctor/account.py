@@ -13,7 +13,7 @@ from smsquest_cli.diagnosis import Route, choose_number, route_of, titled
 from smsquest_cli.doctor.checks import Check, trouble
 from smsquest_cli.explanations import short
 from smsquest_cli.problems import CredentialsError, SmsquestError, TwilioRefusedError, line_of
-from smsquest_cli.runs import running
+from smsquest_cli.runs import running, running_sandbox
 from smsquest_cli.twilio_api import RefusedRequestError, TwilioGateway
 from smsquest_cli.webhook_urls import described
 
@@ -56,7 +56,7 @@ def account_checks(
 
 def _none(err: CredentialsError, settings: Settings) -> Check:
     """The check if there are no credentials to try; a running sandbox needs none."""
-    run = next((run for run in running(settings.home) if run.ready.sandbox), None)
+    run = running_sandbox(settings.home)
     if err.id != "C1" or run is None:
         return trouble("credentials", err)
     line = f"none; the running sandbox, pid {run.ready.pid}, needs none"
