@@ -530,13 +530,21 @@ def test_an_env_file_may_name_an_installed_agent(load, tmp_path, path):
 
 
 def test_the_state_folder_is_for_this_user_only(load, tmp_path):
-    """It is made 0700; one that is there stays as it is."""
+    """It is made 0700, and so is one that is empty; what holds anything may be somebody's."""
     home = load({"SMSQUEST_HOME": "deep/state"}).home
 
     assert home == tmp_path / "deep" / "state"
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
     assert load().store == str(tmp_path / "state" / "events.sqlite3")
     assert load({"SMSQUEST_STORE": "/tmp/x.db"}).store == "/tmp/x.db"
+
+    for name, files, mode in (("empty", (), 0o700), ("theirs", ("notes.txt",), 0o755)):
+        there = tmp_path / name
+        there.mkdir()
+        there.chmod(0o755)
+        for file in files:
+            (there / file).touch()
+        assert stat.S_IMODE(load({"SMSQUEST_HOME": name}).home.stat().st_mode) == mode
 
 
 def test_the_state_folder_alone_is_found_as_with_all_settings(tmp_path):

@@ -215,7 +215,10 @@ def state_folder(
 
 
 def _home_folder(given: str | None, cwd: Path) -> Path:
-    """The state folder; if it is missing it is made, for this user only, if that is possible."""
+    """The state folder, for this user only if it was missing or empty.
+
+    One that holds anything may be somebody's: its files of ours are private all the same.
+    """
     if given:
         home = cwd / Path(given).expanduser()
     else:
@@ -225,6 +228,8 @@ def _home_folder(given: str | None, cwd: Path) -> Path:
     with suppress(OSError):  # whoever needs it will report that
         home.parent.mkdir(parents=True, exist_ok=True)
         home.mkdir(mode=0o700, exist_ok=True)
+        if not any(home.iterdir()):
+            home.chmod(0o700)
     return home
 
 
