@@ -24,6 +24,17 @@ def form_pairs(body: bytes | str) -> list[tuple[str, str]]:
     ]
 
 
+def first_values(pairs: list[tuple[str, str]]) -> dict[str, str]:
+    """The fields of *pairs*; of a repeated one the first value counts, as in Flask."""
+    fields = dict(pairs)
+    if len(fields) == len(pairs):  # nothing is repeated: so it is with Twilio's own
+        return fields
+    first: dict[str, str] = {}
+    for name, value in pairs:
+        first.setdefault(name, value)
+    return first
+
+
 def _decoded(text: str) -> str:
     if "%" not in text:
         return text

@@ -48,9 +48,15 @@ class Recorded:
     received_by: Ready | None  # the first run that received it
 
     @property
-    def had_app(self) -> bool:
-        """Whether it was handed to an app when it first came."""
-        return self.received_by is not None and self.received_by.forward_to is not None
+    def app(self) -> str | None:
+        """The address of the app that it was handed to when it first came; None if to none."""
+        first = self.received_by
+        if first is None or first.forward_to is None:
+            return None
+        if not self.is_status:
+            return first.forward_to
+        status_to = first.forward_status or status_address(first.forward_to)
+        return callback_address(self.request, first.forward_to, status_to)
 
     @property
     def is_status(self) -> bool:
@@ -115,13 +121,8 @@ def addressed(
         if run is not None and origin_of(to) == run.ready.local_url:
             return _through(run.ready, to.removeprefix(run.ready.local_url), request, token)
         return forwarded(request, to, resign_with=token)
-    first = found.received_by
-    if first is not None and first.forward_to is not None:
-        to = first.forward_to
-        if found.is_status:
-            status_to = first.forward_status or status_address(to)
-            to = callback_address(found.request, to, status_to)
-        return forwarded(request, app_address(to, "--forward-to"), resign_with=token)
+    if found.app is not None:
+        return forwarded(request, app_address(found.app, "--forward-to"), resign_with=token)
     if run is None:
         raise UsageError("U3", option="--to")
     return _through(run.ready, STATUS if found.is_status else SMS, request, token)

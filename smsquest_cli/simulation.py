@@ -33,11 +33,12 @@ if TYPE_CHECKING:
     from smsquest_cli.config import Settings
     from smsquest_cli.events import Ready
     from smsquest_cli.runs import Run
+    from smsquest_cli.sandbox.courier import Deliver
     from smsquest_cli.sandbox.recorded import Witness
 
 UNFOLLOWED: Final = "T14"  # a redirect that Twilio follows, and a replay does not
 SETTLE_SECONDS: Final = 30.0
-ANSWER_SECONDS: Final = 45.0  # a webhook may have 15, and redirects and a fallback as much again
+INBOUND_SECONDS: Final = 45.0  # a webhook may have 15, and redirects and a fallback as much again
 STOPPED: Final = (
     "the serve stopped while the message was on its way. What it received: smsquest log"
 )
@@ -83,25 +84,27 @@ def phone_for(settings: Settings, run: Run | None, url: str | None) -> Iterator[
     if url is not None and (parts is None or not parts.netloc.isascii()):
         expected = shown(in_ascii(url) or "http://… or https://…")
         raise UsageError("U6", option="--url", value=shown(url), expected=expected)
-    if url is not None or run is None:
-        with _own_phone(settings, run, url) as phone:
+    if run is None or url is not None:
+        with _own_phone(settings, NUMBER, url or "", deliver=wire.send) as phone:
             yield phone
         return
+    ready = run.ready
     with witness(run) as serve:
-        if run.ready.sandbox is not None:
+        if ready.sandbox is not None:
             yield _Informed(_SandboxPhone(run), serve)
             return
-        with _own_phone(settings, run, url) as phone:
+        number, deliver = ready.number or NUMBER, _Inside(ready)
+        with _own_phone(settings, number, ready.webhook_url, deliver=deliver) as phone:
             yield _Informed(phone, serve)
 
 
 @contextmanager
-def _own_phone(settings: Settings, run: Run | None, url: str | None) -> Iterator[Phone]:
-    webhook = url if url is not None else run.ready.webhook_url  # type: ignore[union-attr]
-    deliver = wire.send if url is not None else _Inside(run.ready)  # type: ignore[union-attr]
+def _own_phone(
+    settings: Settings, number: str, webhook: str, *, deliver: Deliver
+) -> Iterator[Phone]:
     with Sandbox(
         auth_token=settings.signing_token,
-        number=(run.ready.number if run and url is None else None) or NUMBER,
+        number=number,
         webhook_url=webhook,
         deliver=deliver,
         allow_remote=True,
@@ -148,7 +151,7 @@ class _SandboxPhone:
             body,
         )
         try:
-            answer = wire.send(request, timeout=ANSWER_SECONDS)
+            answer = wire.send(request, timeout=INBOUND_SECONDS)
             told: dict[str, Any] = json.loads(answer.body)
         except (wire.ExchangeError, ValueError) as err:
             if isinstance(err, wire.ExchangeError) and err.kind in ABSENT:

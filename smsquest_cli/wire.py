@@ -19,7 +19,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import SplitResult, urlsplit
 
-from smsquest_cli.forms import form_pairs
+from smsquest_cli.forms import first_values, form_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -60,10 +60,7 @@ class Request:
     @property
     def fields(self) -> dict[str, str]:
         """The form in its body and query, of a repeated field the first value, as in Flask."""
-        fields: dict[str, str] = {}
-        for name, value in (*form_pairs(self.body), *form_pairs(urlsplit(self.url).query)):
-            fields.setdefault(name, value)
-        return fields
+        return first_values([*form_pairs(self.body), *form_pairs(urlsplit(self.url).query)])
 
     def header(self, name: str) -> str | None:
         """The value of the header *name* in any case, or None."""

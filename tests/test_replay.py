@@ -4,34 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-import threading
-from contextlib import contextmanager
 
 import pytest
 from flask import Flask, Response, request
 from hypothesis import given
 from hypothesis import strategies as st
+from pretend_twilio import served
 from twilio.request_validator import RequestValidator
-from werkzeug.serving import make_server
 
 from smsquest_cli import replaying
 from smsquest_cli.forms import form_pairs
 from smsquest_cli.wire import Request
 
 TOKEN = "0" * 32
-
-
-@contextmanager
-def served(app):
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def an_app():

@@ -3,37 +3,16 @@
 from __future__ import annotations
 
 import json
-import threading
-from contextlib import contextmanager
-from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
 from flask import Flask, Response, request
 from ports import closed_port
+from pretend_twilio import served
 from program import IMPATIENT
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
 TOKEN = "0" * 32
-
-
-class Quiet(WSGIRequestHandler):
-    def log_message(self, *_):
-        """Keep the test's output clean."""
-
-
-@contextmanager
-def served(app):
-    """The URL of *app* while it runs in a thread of this process."""
-    server = make_server("127.0.0.1", 0, app, handler_class=Quiet)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def an_app(answer="<Response><Message action='/status'>Welcome!</Message></Response>", **kind):

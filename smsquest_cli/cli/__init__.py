@@ -206,7 +206,7 @@ def root(
 
 
 def _say_what_waits(invocation: Invocation) -> None:
-    """One line for each number that a killed run has left pointing here."""
+    """One line for the numbers that killed runs have left pointing here."""
     from smsquest_cli.config import state_folder
 
     try:

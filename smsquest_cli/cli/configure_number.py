@@ -178,6 +178,12 @@ class Task:
         from smsquest_cli.views.numbers import show_change
 
         settings = self._settings()
+        run = None
+        if url == HERE:
+            run = the_run(settings.home)
+            if run is None:
+                raise UsageError("U3", option="another address")
+            url = run.ready.webhook_url
         wanted = Wanted(
             url=_address(url, "--url", settings),
             method=method,
@@ -186,7 +192,7 @@ class Task:
             else _address(fallback_url, "--fallback-url", settings),
             fallback_method=fallback_method,
             via_service=via_service,
-            temporary=url == HERE and not Target(the_run(settings.home), settings).is_sandbox,
+            temporary=run is not None and not Target(run, settings).is_sandbox,
         )
         journal = _journal(settings)
         with connected(settings) as gateway:
@@ -270,17 +276,12 @@ def _tell(event: Event) -> None:
 
 
 def _address(text: str, option: str, settings: Settings) -> str:
-    """The URL that *text* stands for; raises `UsageError`: N9 not reachable, U3 no serve, U6."""
+    """The URL that *text* stands for; raises `UsageError`: N9 not reachable, U6 not a URL."""
     from smsquest_cli.webhook_urls import webhook
 
     if text == NONE:
         return ""
-    if text != HERE or option != "--url":
-        return webhook(text, option=option, allow_local=settings.twilio_is_local)
-    run = the_run(settings.home)
-    if run is None:
-        raise UsageError("U3", option="another address")
-    return webhook(run.ready.webhook_url, option=option, allow_local=settings.twilio_is_local)
+    return webhook(text, option=option, allow_local=settings.twilio_is_local)
 
 
 def _confirm(change: Change, *, yes: bool) -> None:

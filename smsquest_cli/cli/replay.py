@@ -55,7 +55,7 @@ def replay(
     with target.log() as log:
         full = replaying.newest(log) if sid == "last" else resolve_sids(log.sids, [sid])[0]
         found = replaying.recorded(log, full)
-    if to is None and not found.had_app:  # then it goes to the run, which checks its signature
+    if to is None and found.app is None:  # then it goes to the run, which checks its signature
         target.check_token()
     request = replaying.edited(found.request, changes) if changes else found.request
     token, run = settings.signing_token, target.run

@@ -152,10 +152,12 @@ class Entrance:
         self._log.append(LogEntry(event))
 
     def tell(self, problem_id: str, *, severity: str | None = None, **values: object) -> None:
-        """Show a problem on the way to being ready, and record it."""
-        problem = Problem.of(
-            problem_id, at=datetime.now(UTC), about=None, severity=severity, **values
-        )
+        """Announce the problem *problem_id* of the catalogue with *values* in its line."""
+        now = datetime.now(UTC)
+        self.announce(Problem.of(problem_id, at=now, about=None, severity=severity, **values))
+
+    def announce(self, problem: Problem) -> None:
+        """Show *problem*, found on the way to being ready, and record it."""
         console.show_problem(problem)
         self.record(problem)
 

@@ -95,14 +95,14 @@ class NumberEntrance(Entrance):
         now = datetime.now(UTC)
         for note in self._settings.notes(at=now):
             if note.id != "C5":  # said when it was found out
-                self._tell(note)
+                self.announce(note)
         number = choose_number(self._gateway, self._settings.number, pick=menu())
         route = route_of(self._gateway, number)
         if obstacle := route.obstacle(via_service=self._via_service):
             raise obstacle
         for note in route.notes(at=now):
             if note.id != "N6" or self._yes:  # otherwise the question names that
-                self._tell(note)
+                self.announce(note)
         entry = self._journal.entry(self._sid(route))
         if entry is not None:
             self._journal.refuse_live(entry)
@@ -258,10 +258,6 @@ class NumberEntrance(Entrance):
     def _remember(self) -> None:
         """Called when the number has been put back, or could not be."""
         self.restored = self._pointing.restored if self._pointing else None
-
-    def _tell(self, problem: events.Problem) -> None:
-        console.show_problem(problem)
-        self.record(problem)
 
     def _tunnel_changed(self, change: TunnelChange) -> None:
         """In the watcher's thread: record it, which wakes the session, and queue it for `check`."""

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from smsquest_cli.credentials import masked
 from smsquest_cli.eventlog import LogEntry
 from smsquest_cli.events import Inbound, Problem, Status
-from smsquest_cli.forms import form_pairs
+from smsquest_cli.forms import first_values, form_pairs
 from smsquest_cli.limits import LONGEST_TEXT
 from smsquest_cli.messages import IDEMPOTENCY, MalformedWebhookError, Message, StatusUpdate
 from smsquest_cli.problems import LocalError
@@ -204,9 +204,7 @@ class Receiver:
     def _arrival(self, incoming: Incoming) -> _Arrival:
         """What *incoming* says, checked; raises `RefusedError`."""
         pairs, signature = self._admission.fields(incoming)
-        form = dict(pairs)
-        if len(form) != len(pairs):
-            form = dict(reversed(pairs))  # of a repeated field the first counts, as in Flask
+        form = first_values(pairs)
         url = self._admission.address.url_of(incoming.target)
         request = Request(incoming.method, url, incoming.headers(), incoming.body)
         try:
@@ -337,8 +335,7 @@ class Receiver:
         url = self._expected.get(sid)
         if url is None or request.url.removeprefix(url)[:1] not in ("", "?", "&"):  # by GET: fields
             return False
-        del self._expected[sid]
-        return True
+        return self._expected.pop(sid, None) is not None  # of two such requests at once, one
 
     def _repeat_of(self, message: Message, request: Request) -> Problem:
         first = self._log.request_of(message.sid)
